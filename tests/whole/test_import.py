@@ -88,13 +88,15 @@ def test_an_import_leaves_what_has_moved_on_as_it_is(shop):
 def faulty():
     """(what is wrong with it, the file, the line that is told, a word)"""
     sold = {**SALE, "lots": [{"sku": "S", "units": 11}]}
-    yield "units", {"items": ITEMS, "sales": [sold]}, "file:", "11 units"
+    yield "units", {"items": ITEMS, "sales": [sold]}, "file:", "S has 10 units on hand, and 11 were asked for"
+    twice = {"items": ITEMS, "sales": [SALE, {**sold, "id": "next"}]}
+    yield "units of two sales", twice, "file:", "S has 6 units on hand beside what earlier sales of the import take, and 11 were asked for"
     yield "an item", {"items": ITEMS, "sales": [{**SALE, "lots": [{"sku": "S", "units": 1}, {"sku": "NONE", "units": 1}]}]}, "file:", "no item NONE"
     yield "a field", {"items": [*ITEMS, {"sku": "L", "name": "L", "on_hand": -1}]}, "file:", "on_hand"
     yield "unknown", {"items": ITEMS, "sales": [{**SALE, "colour": "red"}]}, "file:", "colour"
     yield "times", {"items": ITEMS, "sales": [{**SALE, "opens_at": "2001-01-01T00:00:00Z"}]}, "file:", "over"
     yield "twice", {"items": [*ITEMS, ITEMS[0]]}, "file:", "twice"
-    yield "csv units", LINES.replace("drop,,5", "drop,,21"), "file:2:", "21 units"
+    yield "csv units", LINES.replace("drop,,5", "drop,,21"), "file:2:", "M has 20 units on hand, and 21 were asked for"
     yield "csv field", LINES.replace("drop,,5", "drop,,many"), "file:3:", "units"
     yield "csv other", LINES + "S,Another name,,drop,,1,,,,,,,\n", "file:4:", "item_name"
     yield "csv time", LINES.replace("2098-01-01T10:00:00Z", "soon"), "file:2:", "opens_at"

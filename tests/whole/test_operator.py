@@ -172,7 +172,8 @@ def test_units_are_added_and_withdrawn_while_it_runs(server):
     answer = server.operate("POST", "/v1/sales/drop/lots/A/withdraw", {"units": 5, "up_to": True})
     assert (answer.json["units_withdrawn"], answer.json["available"], answer.json["withdrawn"]) == (2, 0, 2)
     assert server.operate("GET", "/v1/items/A").json["on_hand"] == 8
-    assert server.operate("POST", "/v1/sales/drop/lots/A/add", {"units": 9}).code == "not-enough-units"
+    refusal = server.operate("POST", "/v1/sales/drop/lots/A/add", {"units": 9})
+    assert (refusal.code, refusal.json["detail"]) == ("not-enough-units", "The item A has 8 units on hand, and 9 were asked for.")
     assert server.operate("POST", "/v1/sales/drop/lots/B/add", {"units": 1}).status == 404
     assert server.buy("drop", "carl").code == "sold-out"
     server.audit()
@@ -198,7 +199,8 @@ def test_a_receipt_that_is_sent_again_comes_in_once_and_is_taken_back_with_a_rea
     assert keyed(server, "/v1/items/A/receive", {"units": 6}, "k").code == "idempotency-key-reused"
     assert keyed(server, "/v1/items/A/receive", {"units": 5}, "other").json["on_hand"] == 20
     assert server.operate("POST", "/v1/items/A/adjust", {"units": -5, "reason": "counted twice"}).json["on_hand"] == 15
-    assert server.operate("POST", "/v1/items/A/adjust", {"units": -16, "reason": "all"}).code == "not-enough-units"
+    refusal = server.operate("POST", "/v1/items/A/adjust", {"units": -16, "reason": "all"})
+    assert (refusal.code, refusal.json["detail"]) == ("not-enough-units", "The item A has 15 units on hand, and 16 were asked for.")
     assert server.operate("POST", "/v1/items/A/adjust", {"units": 0, "reason": "none"}).json["field"] == "units"
     assert server.operate("POST", "/v1/items/A/adjust", {"units": 1}).json["field"] == "reason"
     assert keyed(server, "/v1/items/A/receive", {"units": 5}, "").json["field"] == "Idempotency-Key"
@@ -309,7 +311,11 @@ def test_a_drafts_lots_are_changed(server):
     changed = server.operate("PATCH", "/v1/sales/drop", {"lots": [{"sku": "A", "units": 2}, {"sku": "B", "units": 3}]})
     assert [(lot["sku"], lot["available"]) for lot in changed.json["lots"]] == [("A", 2), ("B", 3)]
     assert server.operate("GET", "/v1/items/A").json["on_hand"] == 8
-    assert server.operate("PATCH", "/v1/sales/drop", {"lots": [{"sku": "B", "units": 99}]}).code == "not-enough-units"
+    refusal = server.operate("PATCH", "/v1/sales/drop", {"lots": [{"sku": "B", "units": 99}]})
+    assert refusal.code == "not-enough-units"
+    assert refusal.json["detail"] == "The item B has 7 units on hand beside those that the lot has, and 99 were asked for."
+    refusal = server.operate("POST", "/v1/sales", {"id": "more", "name": "More", "price": {"amount": 1, "currency": "EUR"}, "lots": [{"sku": "A", "units": 9}]})
+    assert (refusal.code, refusal.json["detail"]) == ("not-enough-units", "The item A has 8 units on hand, and 9 were asked for.")
     assert server.operate("PATCH", "/v1/sales/drop", {"lots": [{"sku": "C", "units": 1}]}).code == "unknown-item"
     assert server.operate("PATCH", "/v1/sales/drop", {"name": "x", "lots": [{"sku": "B", "units": 1}]}).json["field"] == "lots"
     server.operate("POST", "/v1/sales/drop/open")

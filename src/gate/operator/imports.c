@@ -178,6 +178,47 @@ static void deinit(struct import *import)
 
 /* --- Making it --- */
 
+/* Units of an item: the ledger's, or those that the import gives it; -1: the ledger cannot say. */
+static int64_t units_on_hand(struct ledger *ledger, const struct ledger_import *order, const char *sku)
+{
+	struct ledger_item item = {.on_hand = -1};
+
+	if (ledger->ops->item_get(ledger, slice_of(sku), &item) == LEDGER_NOT_FOUND)
+		for (size_t i = 0; i < order->item_count; i++)
+			if (strcmp(order->items[i].sku, sku) == 0)
+				item.on_hand = order->items[i].on_hand;
+	return item.on_hand;
+}
+
+/* Of these, what the sales before the refused one take. */
+static int64_t units_taken(const struct ledger_import *order, const char *sku)
+{
+	int64_t taken = 0;
+
+	for (size_t i = 0; i < order->at; i++) {
+		int place = sale_find_lot(order->sales[i], slice_of(sku));
+
+		taken += place < 0 ? 0 : order->sales[i]->lots[place].allocated;
+	}
+	return taken;
+}
+
+static void say_not_on_hand(struct ledger_task *task, const struct ledger_import *order, const char *path)
+{
+	const struct sale_lot *lot = &order->sales[order->at]->lots[order->lot];
+	int64_t taken = units_taken(order, lot->sku), left = units_on_hand(ledger_task_ledger(task), order, lot->sku) - taken;
+	const char *beside = taken ? " beside what earlier sales of the import take" : "";
+	char detail[256];
+
+	if (left >= 0)
+		snprintf(detail, sizeof(detail), "The item %s has %lld units on hand%s, and %lld were asked for.", lot->sku,
+			 (long long)left, beside, (long long)lot->allocated);
+	else
+		snprintf(detail, sizeof(detail), "The item %s does not have %lld units on hand%s.", lot->sku,
+			 (long long)lot->allocated, beside);
+	(void)refuse(task, PROBLEM_NOT_ENOUGH_UNITS, path, detail);
+}
+
 /* What the transaction refused, of which element. */
 static void say(struct ledger_task *task, const struct import *import, int r)
 {
@@ -199,9 +240,7 @@ static void say(struct ledger_task *task, const struct import *import, int r)
 		snprintf(detail, sizeof(detail), "There is no item %s.", sale->lots[order->lot].sku);
 		(void)refuse(task, PROBLEM_UNKNOWN_ITEM, lot, detail);
 	} else if (sale && r == SALE_CONTROL_NOT_ENOUGH) {
-		snprintf(detail, sizeof(detail), "The item %s does not have %lld units on hand, beside what the lots before take.",
-			 sale->lots[order->lot].sku, (long long)sale->lots[order->lot].allocated);
-		(void)refuse(task, PROBLEM_NOT_ENOUGH_UNITS, lot, detail);
+		say_not_on_hand(task, order, lot);
 	} else {
 		snprintf(detail, sizeof(detail), "%s is made by another request at this moment, or stands twice in this one.",
 			 sale ? sale->id : order->items[order->at].sku);

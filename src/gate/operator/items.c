@@ -48,6 +48,19 @@ int operator_item_read(const json_t *body, const char *path, struct ledger_item 
 	return 0;
 }
 
+void operator_say_on_hand(struct ledger_task *task, const char *sku, const char *beside, int64_t wanted)
+{
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_item item;
+
+	if (ledger->ops->item_get(ledger, slice_of(sku), &item) == 0)
+		reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s has %lld units on hand%s, and %lld were asked for.",
+			     sku, (long long)item.on_hand, beside, (long long)wanted);
+	else
+		reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand%s.", sku,
+			     (long long)wanted, beside);
+}
+
 void operator_items_create(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
@@ -98,7 +111,8 @@ void operator_items_list(struct ledger_task *task)
 	free(items);
 }
 
-static void say_item(struct ledger_task *task, int r)
+/* units: what was to come, or below zero to go. */
+static void say_item(struct ledger_task *task, int r, int64_t units)
 {
 	(void)ledger_task_repeats(task, &r);
 	if (ledger_task_refuses(task, r))
@@ -106,7 +120,7 @@ static void say_item(struct ledger_task *task, int r)
 	if (r == LEDGER_NOT_FOUND)
 		reply_problem(&task->reply, PROBLEM_UNKNOWN_ITEM, NULL);
 	else if (r == LEDGER_NOT_ENOUGH)
-		reply_problem(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, NULL);
+		operator_say_on_hand(task, task->names[0], "", -units);
 	else
 		answer_item(task, task->names[0]);
 }
@@ -122,7 +136,7 @@ void operator_items_receive(struct ledger_task *task)
 	};
 
 	if (body_read(task->body, fields, 1, "", &task->reply) == 0)
-		say_item(task, ledger->ops->item_receive(ledger, slice_of(task->names[0]), units, &movement, &actor, &on_hand));
+		say_item(task, ledger->ops->item_receive(ledger, slice_of(task->names[0]), units, &movement, &actor, &on_hand), units);
 }
 
 /* A mistake is taken back, or a count put right: up or down, and never without saying why. */
@@ -148,5 +162,6 @@ void operator_items_adjust(struct ledger_task *task)
 	if (units == 0)
 		reply_bad_field(&task->reply, PROBLEM_INVALID_VALUE, "units", "units must not be 0: more, or below zero for fewer.");
 	else
-		say_item(task, ledger->ops->item_adjust(ledger, slice_of(task->names[0]), units, reason, &movement, &actor, &on_hand));
+		say_item(task, ledger->ops->item_adjust(ledger, slice_of(task->names[0]), units, reason, &movement, &actor, &on_hand),
+			 units);
 }

@@ -60,11 +60,13 @@ static bool read_units(struct ledger_task *task, int64_t *units, bool *up_to)
 	return body_read(task->body, fields, up_to ? 2 : 1, "", &task->reply) == 0;
 }
 
-static void say_lot_refusal(struct ledger_task *task, int r)
+static void say_lot_refusal(struct ledger_task *task, int r, int64_t units)
 {
 	if (r == SALE_CONTROL_NO_SALE)
 		reply_refuse(&task->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", task->names[0],
 			     task->names[1]);
+	else if (r == SALE_CONTROL_NOT_ENOUGH)
+		operator_say_on_hand(task, task->names[1], "", units);
 	else
 		operator_say_control(task, task->names[0], r);
 }
@@ -81,7 +83,7 @@ void operator_lots_add(struct ledger_task *task)
 	operator_control_end(task);
 	(void)operator_control_repeats(task, &r);
 	if (r)
-		say_lot_refusal(task, r);
+		say_lot_refusal(task, r, units);
 	else
 		answer_lot(task, -1);
 }
@@ -116,7 +118,7 @@ void operator_lots_withdraw(struct ledger_task *task)
 	if (r == SALE_CONTROL_NOT_SO_MANY)
 		say_not_so_many(task);
 	else if (r)
-		say_lot_refusal(task, r);
+		say_lot_refusal(task, r, units);
 	else
 		answer_lot(task, taken);
 }

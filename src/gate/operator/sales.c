@@ -138,7 +138,6 @@ static const struct {
 } refusals[] = {
 	[SALE_CONTROL_KEY_REUSED] = {PROBLEM_KEY_REUSED, NULL},
 	[SALE_CONTROL_NO_SALE] = {PROBLEM_UNKNOWN_SALE, NULL},
-	[SALE_CONTROL_NOT_ENOUGH] = {PROBLEM_NOT_ENOUGH_UNITS, NULL},
 	[SALE_CONTROL_CONFLICT] = {PROBLEM_SALE_CHANGED, NULL},
 	[SALE_CONTROL_HAS_ORDERS] = {PROBLEM_SALE_STATE, "The sale has orders, so it cannot be disarmed. It is as it was."},
 	[SALE_CONTROL_NO_PROOF] =
@@ -178,14 +177,16 @@ void operator_say_control(struct ledger_task *task, const char *id, int r)
 	reply_problem(reply, refusals[r].problem, &(struct problem_options){.detail = refusals[r].detail});
 }
 
-/* What a lot of a sale that is made or changed lacks. False: it is something else. */
-static bool say_lot_units(struct ledger_task *task, int r, const struct sale_lot *lot)
+/*
+ * What a lot of a sale that is made or changed lacks; beside: as operator_say_on_hand(). False: it
+ * is something else.
+ */
+static bool say_lot_units(struct ledger_task *task, int r, const struct sale_lot *lot, const char *beside)
 {
 	if (r == SALE_CONTROL_NO_ITEM)
 		reply_refuse(&task->reply, PROBLEM_UNKNOWN_ITEM, "There is no item %s. Make it with POST /v1/items.", lot->sku);
 	else if (r == SALE_CONTROL_NOT_ENOUGH)
-		reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.", lot->sku,
-			     (long long)lot->allocated);
+		operator_say_on_hand(task, lot->sku, beside, lot->allocated);
 	else
 		return false;
 	return true;
@@ -210,7 +211,7 @@ void operator_sales_create(struct ledger_task *task)
 		operator_sales_answer(task, sale->id);
 	} else if (r == SALE_CONTROL_EXISTS) {
 		reply_refuse(&task->reply, PROBLEM_NAME_TAKEN, "There is a sale %s already.", sale->id);
-	} else if (!say_lot_units(task, r, &sale->lots[lot])) {
+	} else if (!say_lot_units(task, r, &sale->lots[lot], "")) {
 		operator_say_control(task, sale->id, r);
 	}
 	free(sale);
@@ -274,7 +275,7 @@ static void change_lots(struct ledger_task *task, json_t *lots)
 			operator_sales_answer(task, task->names[0]);
 		else if (r == SALE_CONTROL_TOO_MANY_LOTS)
 			reply_bad_field(&task->reply, PROBLEM_INVALID_VALUE, "lots", "A sale has at most %d lots.", LOTS_MAX);
-		else if (!say_lot_units(task, r, &sale->lots[lot]))
+		else if (!say_lot_units(task, r, &sale->lots[lot], " beside those that the lot has"))
 			operator_say_control(task, task->names[0], r);
 	}
 	free(sale);

@@ -17,6 +17,11 @@ void operator_say_control(struct ledger_task *task, const char *id, int r);
 bool operator_say_times(struct reply *reply, const char *path, int r);
 /* An item that is to be made. 0, or 1: refused, the reply says why. path: likewise. */
 int operator_item_read(const json_t *body, const char *path, struct ledger_item *item, struct reply *reply) MUST_CHECK;
+/*
+ * An item that has fewer units than were wanted of it, and how many it has; beside: what those do
+ * not count, " beside what…", or "".
+ */
+void operator_say_on_hand(struct ledger_task *task, const char *sku, const char *beside, int64_t wanted);
 /* A sale as the gates see it; in_row: its state in the row that it was read from. */
 void operator_sales_render(struct ledger_task *task, const struct sale *sale, enum sale_state in_row);
 /* Answers with the sale as it is now, or with why it cannot be shown. */

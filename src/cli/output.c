@@ -260,7 +260,7 @@ const char *output_thousands(uint64_t number)
 	return out;
 }
 
-int output_moment(const struct cli *cli, const char *option, const char *at, int64_t *wall_ms)
+int output_moment(const struct cli *cli, const char *option, const char *at, const char *also, int64_t *wall_ms)
 {
 	int r = zone_parse(at, wall_ms);
 
@@ -270,7 +270,7 @@ int output_moment(const struct cli *cli, const char *option, const char *at, int
 		return cli_usage(cli, "--%s %s: the clocks are changed there: give the offset, like 2027-03-28T03:30:00+02:00",
 				 option, at);
 	if (r < 0)
-		return cli_usage(cli, "--%s %s: wanted is a time like \"2027-01-01 10:00 Europe/Berlin\" or 2027-01-01T10:00:00Z",
-				 option, at);
+		return cli_usage(cli, "--%s %s: wanted is a time like \"2027-01-01 10:00 Europe/Berlin\" or 2027-01-01T10:00:00Z%s",
+				 option, at, also);
 	return CLI_GO;
 }

@@ -65,6 +65,6 @@ int output_list(struct cli *cli, const char *url, bool json, const char *path, c
 const char *output_thousands(uint64_t number);
 /*
  * A moment in any of the forms that commands take: "2027-01-01 10:00 Europe/Berlin", RFC 3339.
- * CLI_GO, or a usage error, said.
+ * also: what the option takes besides, ", or …", or "". CLI_GO, or a usage error, said.
  */
-int output_moment(const struct cli *cli, const char *option, const char *at, int64_t *wall_ms);
+int output_moment(const struct cli *cli, const char *option, const char *at, const char *also, int64_t *wall_ms);

@@ -427,6 +427,8 @@ def test_a_new_name_starts_where_it_is_told_and_later_goes_on(server, endpoint, 
     "options, told",
     [
         (["--to", "-", "--from", "a/b"], "wanted is a time"),
+        (["--to", "-", "--from", "never"], "2027-01-01T10:00:00Z, or a change's id, ID/KIND/MS"),
+        (["--to", "-", "--replay", "2027-01-01T10:00:00Z", "--until", "never"], "or a change's id"),
         (["--to", "-", "--replay", "a/b/c"], "wanted is a change's id"),
         (["--to", "-", "--replay", "a/b/1/c"], "wanted is a change's id"),
         (["--to", "-", "--replay", "a/b/1/2/3"], "wanted is a change's id"),

@@ -344,7 +344,7 @@ static int export_run(struct cli *cli)
 	if (export.sale && strcmp(export.kind->name, "log") == 0)
 		return cli_usage(cli, "the log is of all sales; `penstock log --subject ID` shows what was done to one");
 	if (since)
-		code = output_moment(cli, "since", since, &since_ms);
+		code = output_moment(cli, "since", since, "", &since_ms);
 	if (code != CLI_GO)
 		return code;
 	export.csv = csv;

@@ -108,7 +108,7 @@ static int log_run(struct cli *cli)
 	if (count < 1 || count > SHOWN_MAX)
 		return cli_usage(cli, "--lines: wanted is a number from 1 to %d", SHOWN_MAX);
 	if (since) {
-		code = output_moment(cli, "since", since, &since_ms);
+		code = output_moment(cli, "since", since, "", &since_ms);
 		if (code != CLI_GO)
 			return code;
 		clock_format(since_ms, since_text);

@@ -25,7 +25,7 @@ static int set_time(const struct cli *cli, json_t *body, const char *option, con
 	}
 	wall_ms = clock_wall_ms() + in_ms;
 	if (in_ms < 0) {
-		int code = output_moment(cli, option, at, &wall_ms);
+		int code = output_moment(cli, option, at, "", &wall_ms);
 
 		if (code != CLI_GO)
 			return code;

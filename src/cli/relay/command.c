@@ -209,7 +209,7 @@ static int read_place(struct cli *cli, const char *option, const char *text, con
 			return cli_usage(cli, "--%s %s: wanted is a change's id, ID/KIND/MS or ID/KIND/MS/LEFT, or a time",
 					 option, text);
 	} else {
-		code = output_moment(cli, option, text, &wall_ms);
+		code = output_moment(cli, option, text, ", or a change's id, ID/KIND/MS or ID/KIND/MS/LEFT", &wall_ms);
 	}
 	clock_format(wall_ms, at);
 	return code;

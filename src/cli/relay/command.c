@@ -195,6 +195,11 @@ static bool read_change_time(const char *id, int64_t *ms)
 	return *rest == '\0';
 }
 
+static int not_a_change(const struct cli *cli, const char *option, const char *text, const char *also)
+{
+	return cli_usage(cli, "--%s %s: wanted is a change's id, ID/KIND/MS or ID/KIND/MS/LEFT%s", option, text, also);
+}
+
 /* "ID/KIND/MS" in *change, and its time in `at`; or a time. CLI_GO or the exit code. */
 static int read_place(struct cli *cli, const char *option, const char *text, const char **change, char at[static CLOCK_TEXT_SIZE])
 {
@@ -206,8 +211,7 @@ static int read_place(struct cli *cli, const char *option, const char *text, con
 	if (slash && strchr(slash + 1, '/') && !strchr(text, ' ')) {
 		*change = text;
 		if (!read_change_time(text, &wall_ms))
-			return cli_usage(cli, "--%s %s: wanted is a change's id, ID/KIND/MS or ID/KIND/MS/LEFT, or a time",
-					 option, text);
+			return not_a_change(cli, option, text, ", or a time");
 	} else {
 		code = output_moment(cli, option, text, ", or a change's id, ID/KIND/MS or ID/KIND/MS/LEFT", &wall_ms);
 	}
@@ -254,7 +258,11 @@ static int run(const struct options *options, const struct relay_start *from, co
 
 static int read_places(struct cli *cli, const struct options *options, struct relay_start *start)
 {
+	int64_t wall_ms;
 	int code = CLI_GO;
+
+	if (options->skip && !read_change_time(options->skip, &wall_ms))
+		return not_a_change(cli, "skip", options->skip, "");
 
 	if (options->from)
 		code = read_place(cli, "from", options->from, &start->change, start->since);

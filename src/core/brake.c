@@ -76,8 +76,8 @@ static struct uuid no_body(void)
 static int log_late(struct ledger *ledger, const struct sale *sale, const struct stock_brake_change *change,
 		    const struct ledger_actor *actor)
 {
-	int r = ledger->ops->log_append(ledger, actor, change->stopped ? "sale.pause" : "sale.resume", slice_of(sale->id),
-					SLICE("{}"));
+	int r = ledger->ops->log_append(ledger, actor, change->stopped ? ACTION_SALE_PAUSE : ACTION_SALE_RESUME,
+					slice_of(sale->id), SLICE("{}"));
 
 	return r == LEDGER_REPEATED ? 0 : r;
 }

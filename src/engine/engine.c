@@ -474,7 +474,7 @@ void engine_reload(struct engine *engine, const struct settings_sources *sources
 		return;
 	if (adapters_check(fresh, &reason) >= 0 && take_over(engine, fresh) < 0)
 		reason = "a key or token of the new settings cannot be used";
-	operator_log_note(engine->ledger, SLICE("SIGHUP"), "settings.reload", SLICE("settings"),
+	operator_log_note(engine->ledger, SLICE("SIGHUP"), ACTION_SETTINGS_RELOAD, SLICE("settings"),
 			  reload_end(&engine->reload, fresh, reason));
 }
 

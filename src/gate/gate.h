@@ -83,4 +83,5 @@ uint16_t gate_operator_port(const struct gate *gate);
  * settings that were read again, tokens that nobody has. Blocks on the ledger; where that cannot be
  * written, it is said in the program's log. detail_json: an object.
  */
-void operator_log_note(struct ledger *ledger, struct slice actor, const char *action, struct slice subject, struct slice detail_json);
+void operator_log_note(struct ledger *ledger, struct slice actor, enum log_action action, struct slice subject,
+		       struct slice detail_json);

@@ -47,7 +47,7 @@ static int remove_dead_letter(struct transaction *transaction, void *request)
 	if (result != 0 || !removal->actor)
 		return result;
 	snprintf(subject, sizeof(subject), "%lld", (long long)removal->number);
-	return records->write_log(transaction, removal->actor, "dead-letter.forget", slice_of(subject), removal->detail);
+	return records->write_log(transaction, removal->actor, ACTION_DEAD_LETTER_FORGET, slice_of(subject), removal->detail);
 }
 
 int dead_letter_transaction_remove(struct ledger *ledger, int64_t number)

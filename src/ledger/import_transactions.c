@@ -37,7 +37,7 @@ static int run(struct transaction *transaction, void *request)
 		result = sale_transaction_insert(transaction, import->sales[i], &part, &import->lot);
 	}
 	if (result == 0)
-		result = transaction->rows->records->write_log(transaction, importing->actor, "import", SLICE("items and sales"),
+		result = transaction->rows->records->write_log(transaction, importing->actor, ACTION_IMPORT, SLICE("items and sales"),
 							       log_detail_import(detail, import->item_count, import->sale_count));
 	return result == 0 && import->dry_run ? WOULD_BE_DONE : result;
 }

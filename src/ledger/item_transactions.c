@@ -21,7 +21,7 @@ int item_transaction_insert(struct transaction *transaction, const struct ledger
 		result = rows->records->write_movement(transaction, &movement);
 	if (result != 0)
 		return result;
-	return rows->records->write_log(transaction, actor, "item.create", slice_of(item->sku),
+	return rows->records->write_log(transaction, actor, ACTION_ITEM_CREATE, slice_of(item->sku),
 					log_detail_item(detail, item->on_hand));
 }
 
@@ -77,8 +77,8 @@ static int change_units(struct transaction *transaction, void *request)
 	if (result != 0)
 		return result;
 	*change->on_hand += change->units;
-	return rows->records->write_log(transaction, actor, change->reason.data ? "item.adjust" : "item.receive", change->sku,
-					log_detail_receive(detail, change->units, change->reason, change->id));
+	return rows->records->write_log(transaction, actor, change->reason.data ? ACTION_ITEM_ADJUST : ACTION_ITEM_RECEIVE,
+					change->sku, log_detail_receive(detail, change->units, change->reason, change->id));
 }
 
 int item_transaction_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,

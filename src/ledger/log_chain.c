@@ -13,14 +13,14 @@ static struct slice cut(struct slice text, size_t max)
 	return (struct slice){text.data, text.size < max ? text.size : max};
 }
 
-struct log_fields log_fields_of(const struct ledger_actor *actor, const char *action, struct slice subject, struct slice detail_json)
+struct log_fields log_fields_of(const struct ledger_actor *actor, enum log_action action, struct slice subject, struct slice detail_json)
 {
 	const struct ledger_log_row *room = NULL; /* for the sizes of its fields only */
 
 	return (struct log_fields){
 		.at_ms = actor->now_ms,
 		.actor = cut(actor->name, sizeof(room->actor) - 1),
-		.action = cut(slice_of(action), sizeof(room->action) - 1),
+		.action = cut(slice_of(log_action_name(action)), sizeof(room->action) - 1),
 		.subject = cut(subject, sizeof(room->subject) - 1),
 		.detail = detail_json.size < sizeof(room->detail) ? detail_json : SLICE("{\"omitted\":\"too long\"}"),
 		.trace = cut(actor->trace, TRACE_SIZE),

@@ -24,7 +24,8 @@ struct log_fields {
  * A row's fields but its number, cut to what a row takes. A detail that does not fit is left out,
  * and said so.
  */
-struct log_fields log_fields_of(const struct ledger_actor *actor, const char *action, struct slice subject, struct slice detail_json);
+struct log_fields log_fields_of(const struct ledger_actor *actor, enum log_action action, struct slice subject,
+				struct slice detail_json);
 /* 0 or -ENOMEM. */
 int log_chain_hash(struct slice before, const struct log_fields *row, char hash[static SHA256_TEXT_SIZE]) MUST_CHECK;
 

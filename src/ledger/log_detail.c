@@ -99,44 +99,44 @@ struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sal
 	return slice_of(text);
 }
 
-const char *log_action_of_sale(enum sale_action action)
+enum log_action log_action_of_sale(enum sale_action action)
 {
 	switch (action) {
 	case SALE_ARM:
-		return "sale.arm";
+		return ACTION_SALE_ARM;
 	case SALE_START:
-		return "sale.open";
+		return ACTION_SALE_OPEN;
 	case SALE_PAUSE:
-		return "sale.pause";
+		return ACTION_SALE_PAUSE;
 	case SALE_RESUME:
-		return "sale.resume";
+		return ACTION_SALE_RESUME;
 	case SALE_END:
-		return "sale.end";
+		return ACTION_SALE_END;
 	case SALE_DELETE:
-		return "sale.delete";
+		return ACTION_SALE_DELETE;
 	case SALE_DISARM:
-		return "sale.disarm";
+		return ACTION_SALE_DISARM;
 	}
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }
 
-const char *log_action_of_event(enum event_kind kind)
+enum log_action log_action_of_event(enum event_kind kind)
 {
 	switch (kind) {
 	case EVENT_CONFIRMED:
-		return "order.confirm";
+		return ACTION_ORDER_CONFIRM;
 	case EVENT_CANCELLED:
-		return "order.cancel";
+		return ACTION_ORDER_CANCEL;
 	case EVENT_REFUNDED:
-		return "order.refund";
+		return ACTION_ORDER_REFUND;
 	case EVENT_REDUCED:
-		return "order.reduce";
+		return ACTION_ORDER_REDUCE;
 	case EVENT_EXTENDED:
-		return "order.extend";
+		return ACTION_ORDER_EXTEND;
 	case EVENT_PAID:
-		return "order.paid";
+		return ACTION_ORDER_PAID;
 	case EVENT_WITHDRAWN:
-		return "lot.withdraw";
+		return ACTION_LOT_WITHDRAW;
 	case EVENT_RESERVED:
 	case EVENT_EXPIRED:
 	case EVENT_BARRIER:

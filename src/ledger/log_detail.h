@@ -21,5 +21,5 @@ void log_detail_lots(struct buffer *out, const struct sale_lot *lots, uint32_t c
 /* With what the event says of its reason, and of where units go. */
 struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku, const struct event *event);
 
-const char *log_action_of_sale(enum sale_action action);
-const char *log_action_of_event(enum event_kind kind);
+enum log_action log_action_of_sale(enum sale_action action);
+enum log_action log_action_of_event(enum event_kind kind);

@@ -4,7 +4,7 @@
 
 struct log_entry {
 	const struct ledger_actor *actor;
-	const char *action;
+	enum log_action action;
 	struct slice subject, detail;
 };
 
@@ -15,7 +15,7 @@ static int append(struct transaction *transaction, void *request)
 	return transaction->rows->records->write_log(transaction, entry->actor, entry->action, entry->subject, entry->detail);
 }
 
-int log_transaction_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
+int log_transaction_append(struct ledger *ledger, const struct ledger_actor *actor, enum log_action action, struct slice subject,
 			   struct slice detail_json)
 {
 	struct log_entry entry = {actor, action, subject, detail_json};

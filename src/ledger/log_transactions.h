@@ -6,5 +6,5 @@
 
 #include "port/ledger.h"
 
-int log_transaction_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
+int log_transaction_append(struct ledger *ledger, const struct ledger_actor *actor, enum log_action action, struct slice subject,
 			   struct slice detail_json);

@@ -145,7 +145,7 @@ static int set_lots(struct transaction *transaction, void *request)
 	buffer_init(&detail, LOG_TERMS_MAX);
 	log_detail_lots(&detail, setting->lots, setting->count);
 	if (result == 0)
-		result = rows->records->write_log(transaction, setting->actor, "sale.lots", slice_of(setting->sale->id),
+		result = rows->records->write_log(transaction, setting->actor, ACTION_SALE_LOTS, slice_of(setting->sale->id),
 						  buffer_slice(&detail));
 	buffer_deinit(&detail);
 	return result;
@@ -201,7 +201,7 @@ static int add_units(struct transaction *transaction, void *request)
 		result = rows->sales->touch(transaction, addition->sale);
 	if (result != 0)
 		return result;
-	return rows->records->write_log(transaction, addition->actor, "lot.add", slice_of(head.id),
+	return rows->records->write_log(transaction, addition->actor, ACTION_LOT_ADD, slice_of(head.id),
 					log_detail_units(detail, sku, addition->units, addition->id));
 }
 

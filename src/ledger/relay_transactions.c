@@ -86,7 +86,7 @@ static int skip(struct transaction *transaction, void *request)
 	result = add_skipped(relay.skipped, wanted->change);
 	if (result == 0)
 		result = records->write_relay(transaction, &relay);
-	return result != 0 ? result : records->write_log(transaction, wanted->actor, "relay.skip", wanted->name, wanted->detail);
+	return result != 0 ? result : records->write_log(transaction, wanted->actor, ACTION_RELAY_SKIP, wanted->name, wanted->detail);
 }
 
 int relay_transaction_skip(struct ledger *ledger, struct slice name, struct slice change, const struct ledger_actor *actor,

@@ -5,7 +5,7 @@
 #include "ledger/transaction.h"
 
 /* The terms of a sale for the operator log. */
-static int log_terms(struct transaction *transaction, const struct sale *sale, const struct ledger_actor *actor, const char *action)
+static int log_terms(struct transaction *transaction, const struct sale *sale, const struct ledger_actor *actor, enum log_action action)
 {
 	struct buffer detail;
 	int result;
@@ -46,7 +46,7 @@ int sale_transaction_insert(struct transaction *transaction, struct sale *sale, 
 		*lot = i;
 		result = lot_insert(transaction, sale->number, i, &sale->lots[i], actor);
 	}
-	return result == 0 ? log_terms(transaction, sale, actor, "sale.create") : result;
+	return result == 0 ? log_terms(transaction, sale, actor, ACTION_SALE_CREATE) : result;
 }
 
 static int create(struct transaction *transaction, void *request)
@@ -81,7 +81,7 @@ static int update(struct transaction *transaction, void *request)
 		result = LEDGER_CONFLICT;
 	if (result == 0)
 		result = sales->update_terms(transaction, terms->sale);
-	return result == 0 ? log_terms(transaction, terms->sale, terms->actor, "sale.update") : result;
+	return result == 0 ? log_terms(transaction, terms->sale, terms->actor, ACTION_SALE_UPDATE) : result;
 }
 
 int sale_transaction_update(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor)

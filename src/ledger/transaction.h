@@ -116,7 +116,7 @@ struct record_rows {
 	/* 1: there is a movement with this id; 0: there is none. */
 	int (*movement_exists)(struct transaction *transaction, const struct uuid *id);
 	/* The next row of the operator log, and the actor's request where it has one. */
-	int (*write_log)(struct transaction *transaction, const struct ledger_actor *actor, const char *action,
+	int (*write_log)(struct transaction *transaction, const struct ledger_actor *actor, enum log_action action,
 			 struct slice subject, struct slice detail_json);
 	/* Whether it was done before: LEDGER_REPEATED, LEDGER_KEY_REUSED. */
 	int (*find_request)(struct transaction *transaction, struct ledger_request *request);

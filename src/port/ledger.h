@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "model/event.h"
+#include "model/log_action.h"
 #include "model/order.h"
 #include "model/payment.h"
 #include "model/sale.h"
@@ -459,7 +460,7 @@ struct ledger_ops {
 	int (*relay_skip)(struct ledger *ledger, struct slice name, struct slice change, const struct ledger_actor *actor,
 			  struct slice detail_json);
 
-	int (*log_append)(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
+	int (*log_append)(struct ledger *ledger, const struct ledger_actor *actor, enum log_action action, struct slice subject,
 			  struct slice detail_json);
 	/* By number, up to `max`; *count how many. */
 	int (*log_rows)(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,

@@ -146,7 +146,7 @@ static void run_note(struct blocking_task *task)
 	char detail[64];
 
 	snprintf(detail, sizeof(detail), "{\"tokens\":%llu}", (unsigned long long)note->tokens);
-	operator_log_note(note->ledger, SLICE("nobody"), "operator.refused", slice_of(note->address), slice_of(detail));
+	operator_log_note(note->ledger, SLICE("nobody"), ACTION_OPERATOR_REFUSED, slice_of(note->address), slice_of(detail));
 }
 
 static void note_is_back(struct message *message, void *receiver)
@@ -184,12 +184,12 @@ void operator_log_wrong_token(struct gate_request *request)
 	thread->note_due_ns = now_ns + note_pause_ns;
 }
 
-void operator_log_note(struct ledger *ledger, struct slice actor, const char *action, struct slice subject, struct slice detail_json)
+void operator_log_note(struct ledger *ledger, struct slice actor, enum log_action action, struct slice subject, struct slice detail_json)
 {
 	const struct ledger_actor who = {.kind = ACTOR_OPERATOR, .name = actor, .now_ms = clock_wall_ms()};
 	int r = ledger->ops->log_append(ledger, &who, action, subject, detail_json);
 
 	if (r)
 		log_warn("gate", "what was done is not in the operator log: the ledger cannot be written",
-			 LOG_TEXT("action", action), LOG_SLICE("actor", actor), LOG_TEXT("error", error_text(r)));
+			 LOG_TEXT("action", log_action_name(action)), LOG_SLICE("actor", actor), LOG_TEXT("error", error_text(r)));
 }

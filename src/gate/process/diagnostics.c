@@ -196,6 +196,6 @@ void diagnostics_set_log_level(struct ledger_task *task)
 			log_set_level((enum log_level)i);
 	/* Whoever looks for what is wrong with the ledger can still do it. */
 	snprintf(detail, sizeof(detail), "{\"level\":\"%.*s\"}", (int)text.size, text.data);
-	operator_log_note(ledger_task_ledger(task), slice_of(task->actor), "log.level", SLICE("log"), slice_of(detail));
+	operator_log_note(ledger_task_ledger(task), slice_of(task->actor), ACTION_LOG_LEVEL, SLICE("log"), slice_of(detail));
 	render_level(&task->reply.body);
 }

@@ -34,8 +34,8 @@ void pg_log_head_put(struct pg_params *params, const struct pg_log_head *head)
 	pg_put_text(params, slice_of(head->hash));
 }
 
-int pg_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, const char *action, struct slice subject,
-		     struct slice detail_json)
+int pg_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, enum log_action action,
+		     struct slice subject, struct slice detail_json)
 {
 	struct pg_connection *connection = pg_connection_of(transaction);
 	struct log_fields row = log_fields_of(actor, action, subject, detail_json);

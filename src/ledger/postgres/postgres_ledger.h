@@ -186,8 +186,8 @@ extern const struct item_rows pg_item_rows;
 int pg_movement_write(struct transaction *transaction, const struct movement *movement) MUST_CHECK;
 int pg_movement_exists(struct transaction *transaction, const struct uuid *id) MUST_CHECK;
 /* The transaction has the log's end locked (TRANSACTION_LOGS). */
-int pg_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, const char *action, struct slice subject,
-		     struct slice detail_json) MUST_CHECK;
+int pg_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, enum log_action action,
+		     struct slice subject, struct slice detail_json) MUST_CHECK;
 int pg_request_read(struct transaction *transaction, struct ledger_request *request) MUST_CHECK;
 int pg_request_write(struct transaction *transaction, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
 int pg_dead_letter_write(struct transaction *transaction, struct slice json, const char *reason, int64_t now_ms) MUST_CHECK;

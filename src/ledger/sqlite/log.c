@@ -24,7 +24,7 @@ static int read_head(struct sqlite_connection *connection, int64_t *number, char
 	return 0;
 }
 
-int sqlite_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, const char *action,
+int sqlite_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, enum log_action action,
 			 struct slice subject, struct slice detail_json)
 {
 	struct sqlite_connection *connection = sqlite_connection_of(transaction);

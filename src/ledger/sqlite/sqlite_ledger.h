@@ -200,7 +200,7 @@ int sqlite_movement_write(struct transaction *transaction, const struct movement
 /* At most SQLITE_ROWS; so many are one statement. */
 int sqlite_movements_write(struct transaction *transaction, const struct movement *const *movements, size_t count) MUST_CHECK;
 int sqlite_movement_exists(struct transaction *transaction, const struct uuid *id) MUST_CHECK;
-int sqlite_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, const char *action,
+int sqlite_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, enum log_action action,
 			 struct slice subject, struct slice detail_json) MUST_CHECK;
 int sqlite_request_read(struct transaction *transaction, struct ledger_request *request) MUST_CHECK;
 int sqlite_request_write(struct transaction *transaction, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;

@@ -253,7 +253,7 @@ static int sim_request_note(struct ledger *ledger, struct ledger_request *reques
 	SIM_CALL(ledger, SIM_CHANGE, request_note, request, at_ms);
 }
 
-static int sim_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
+static int sim_log_append(struct ledger *ledger, const struct ledger_actor *actor, enum log_action action, struct slice subject,
 			  struct slice detail_json)
 {
 	SIM_CALL(ledger, SIM_CHANGE, log_append, actor, action, subject, detail_json);

@@ -1316,7 +1316,7 @@ static void test_a_stop_that_a_disarm_has_overtaken_is_in_the_log(void **state)
 	assert_int_equal(in_ledger(house), SALE_DRAFT);
 }
 
-static int no_row(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
+static int no_row(struct ledger *ledger, const struct ledger_actor *actor, enum log_action action, struct slice subject,
 		  struct slice detail_json)
 {
 	(void)ledger;

@@ -423,7 +423,7 @@ static void fill_log(struct kit *kit)
 	struct ledger_actor actor = kit_actor(kit);
 
 	do {
-		while (kit->ledger->ops->log_append(kit->ledger, &actor, "test", SLICE("a"), SLICE("{}")) == LEDGER_DONE)
+		while (kit->ledger->ops->log_append(kit->ledger, &actor, ACTION_LOG_LEVEL, SLICE("a"), SLICE("{}")) == LEDGER_DONE)
 			;
 	} while (kit->ledger->ops->recover(kit->ledger) == 0);
 }

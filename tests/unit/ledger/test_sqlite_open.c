@@ -330,7 +330,7 @@ static void test_purchase_raises_no_number_of_commits(void **state)
 	kit_reserve(&kit, KIT_SHIRT, 1, "ann");
 	assert_int_equal(read_number(place->path, commits), before);
 	actor = kit_actor(&kit);
-	assert_int_equal(ledger->ops->log_append(ledger, &actor, "test", SLICE("a"), SLICE("{}")), LEDGER_DONE); /* moves nothing */
+	assert_int_equal(ledger->ops->log_append(ledger, &actor, ACTION_LOG_LEVEL, SLICE("a"), SLICE("{}")), LEDGER_DONE); /* moves nothing */
 	assert_int_equal(read_number(place->path, commits), before + 1);
 	ledger->ops->free(ledger);
 }

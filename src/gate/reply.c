@@ -94,7 +94,7 @@ void reply_change_unknown(struct reply *reply, enum reply_retry retry)
 void reply_bad_field(struct reply *reply, enum problem problem, const char *field, const char *format, ...)
 {
 	struct buffer members;
-	char detail[512];
+	char detail[1024];
 	va_list arguments;
 
 	va_start(arguments, format);

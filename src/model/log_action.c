@@ -1,5 +1,6 @@
 #include "model/log_action.h"
 
+#include <string.h>
 #include "base/assertion.h"
 
 const char *log_action_name(enum log_action action)
@@ -12,4 +13,16 @@ const char *log_action_name(enum log_action action)
 
 	ASSERT(action < ACTION_COUNT);
 	return names[action];
+}
+
+bool log_action_asked(struct slice text)
+{
+	for (size_t i = 0; i < ACTION_COUNT; i++) {
+		struct slice name = slice_of(log_action_name((enum log_action)i));
+
+		if (name.size >= text.size && memcmp(name.data, text.data, text.size) == 0 &&
+		    (name.size == text.size || name.data[text.size] == '.'))
+			return true;
+	}
+	return false;
 }

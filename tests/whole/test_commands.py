@@ -220,6 +220,12 @@ def test_who_did_what_is_shown_and_followed(server):
     shown = operate(server, "log", "--action", "sale")
     assert shown.returncode == 0 and "sale.create" in shown.stdout and "item.create" not in shown.stdout
     assert [row["action"] for row in json.loads(operate(server, "log", "-n", "1", "--json").stdout)] == ["sale.open"]
+    refusal = operate(server, "log", "--action", "nosuch")
+    assert refusal.returncode != 0 and refusal.stdout == "" and "sale.create, sale.update" in refusal.stderr
+    order = server.buy("drop", "anna").json["id"]
+    assert operate(server, "order", "confirm", order).returncode == 0
+    for about in (["--action", "order"], ["--action", "order.confirm"], ["--subject", order]):
+        assert [row["action"] for row in json.loads(operate(server, "log", *about, "--json").stdout)] == ["order.confirm"], about
     # Times as the other commands take them.
     for since, rows in (("2000-01-01 10:00 Europe/Berlin", 1), ("2099-01-01 10:00 Europe/Berlin", 0)):
         assert len(json.loads(operate(server, "log", "-n", "1", "--since", since, "--json").stdout)) == rows, since

@@ -492,6 +492,11 @@ def test_the_operator_log_is_whole_and_narrowed(server):
     assert actions("&kind=payments") == ["order.extend", "order.confirm"]
     assert actions("&kind=doings") == [action for action in whole if not action.startswith("order.")]
     assert actions("&action=sale") == [action for action in whole if action.startswith("sale.")]
+    assert actions("&action=order.extend") == ["order.extend"]
+    for unknown in ("nosuch", "sal", "sale.", "sale.opened"):
+        refusal = server.operate("GET", f"/v1/log?action={unknown}")
+        assert (refusal.status, refusal.code, refusal.json["field"]) == (422, "invalid-value", "action"), unknown
+        assert all(action in refusal.json["detail"] for action in whole) and "settings.reload" in refusal.json["detail"]
     assert actions(f"&subject={order}") == ["order.extend", "order.confirm"]
     assert actions("&actor=stranger") == [] and actions("&since=2099-01-01T00:00:00%2B01:00") == []
     for query, field in (("since=yesterday", "since"), ("kind=all", "kind"), ("order=up", "order"), ("actor=", "actor")):

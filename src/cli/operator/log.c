@@ -91,7 +91,7 @@ static int log_run(struct cli *cli)
 		{"follow", 'f', OPTION_FLAG, &following, NULL, "go on with what comes"},
 		{"lines", 'n', OPTION_INTEGER, &count, "N", "the newest so many (50)"},
 		{"actor", 0, OPTION_TEXT, &actor, "NAME", "of this operator only"},
-		{"action", 0, OPTION_TEXT, &action, "NAME", "of this action only: sale, sale.open"},
+		{"action", 0, OPTION_TEXT, &action, "NAME", "of this action only: sale.open, or sale for all that begin so"},
 		{"subject", 0, OPTION_TEXT, &subject, "ID", "about this sale, item or order only"},
 		{"since", 0, OPTION_TEXT, &since, "TIME", "\"2027-01-01 10:00 Europe/Berlin\", or RFC 3339"},
 		{"payments", 0, OPTION_FLAG, &payments, NULL, "what happened to orders, in place of all else"},
@@ -119,7 +119,8 @@ static int log_run(struct cli *cli)
 	output_filter(&filters, "action", action);
 	output_filter(&filters, "subject", subject);
 	output_filter(&filters, "since", since);
-	if (!all)
+	/* Who asks by an action or a subject has said which. */
+	if (payments || !(all || action || subject))
 		output_filter(&filters, "kind", payments ? "payments" : "doings");
 	buffer_append(&filters, "", 1);
 	code = output_session(cli, &client, url);

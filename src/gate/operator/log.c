@@ -65,6 +65,25 @@ static bool take_text(struct gate_request *request, const char *name, char *text
 	return false;
 }
 
+/* `action`, which must be one that there is; false: it has answered. */
+static bool take_action(struct gate_request *request, char *action, size_t size)
+{
+	struct buffer known;
+
+	if (!take_text(request, "action", action, size))
+		return false;
+	if (action[0] == '\0' || log_action_asked(slice_of(action)))
+		return true;
+	buffer_init(&known, 1024);
+	for (size_t i = 0; i < ACTION_COUNT; i++)
+		buffer_printf(&known, "%s%s", i ? ", " : "", log_action_name((enum log_action)i));
+	reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, "action",
+			"action must be one of %.*s; or what stands before a dot.", (int)known.size, known.size ? known.data : "");
+	buffer_deinit(&known);
+	gate_answer(request, &request->thread->reply);
+	return false;
+}
+
 /*
  * One parameter that is one of two words; *first: it is the first. False: it has answered. *given:
  * it is there.
@@ -101,7 +120,7 @@ static bool take_filters(struct gate_request *request, struct ledger_task *task)
 	bool given, payments;
 
 	if (!take_text(request, "actor", task->log.actor, sizeof(task->log.actor)) ||
-	    !take_text(request, "action", task->log.action, sizeof(task->log.action)) ||
+	    !take_action(request, task->log.action, sizeof(task->log.action)) ||
 	    !take_text(request, "subject", task->log.subject, sizeof(task->log.subject)) ||
 	    !take_word(request, "order", "newest", "oldest", &given, &filter->newest_first) ||
 	    !take_word(request, "kind", "payments", "doings", &given, &payments) || !take_since(request, &filter->since_ms))

@@ -15,6 +15,7 @@ SCRIPTS = ("alarm", "chart", "dashboard", "diary", "engine", "metrics", "orders"
 EVERYWHERE = {
     "/docs": "text/html; charset=utf-8",
     "/openapi.json": "application/json",
+    "/assets/docs.css": "text/css; charset=utf-8",
     "/assets/docs.js": "text/javascript; charset=utf-8",
     "/assets/swagger-ui.css": "text/css; charset=utf-8",
     "/assets/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
@@ -25,7 +26,7 @@ EVERYWHERE = {
     "/assets/uPlot.min.css": "text/css; charset=utf-8",
 }
 OPERATORS = dict.fromkeys(("/dashboard", "/engine"), "text/html; charset=utf-8")
-OURS = ("/docs", *OPERATORS, "/assets/docs.js", "/assets/page.css", *(f"/assets/{name}.js" for name in SCRIPTS))
+OURS = ("/docs", *OPERATORS, "/assets/docs.css", "/assets/docs.js", "/assets/page.css", *(f"/assets/{name}.js" for name in SCRIPTS))
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +115,12 @@ def test_the_interface_is_drawn_as_its_listener_and_the_system_have_it(server, w
     assert all(path in drawn for path in operations)
     assert "Failed to load" not in page and "errors-wrapper" not in page
     assert view.run("return document.documentElement.classList.contains('dark-mode')") == dark
+
+
+@in_chromium
+def test_a_phone_has_all_of_a_route_in_sight(server, window):
+    view = window(size=browser.PHONE)
+    view.open(f"{server.public}/docs")
+    view.click("[id$='-buy'] .opblock-summary-control")
+    view.await_text("[id$='-buy'] .responses-table", "Accepted and durable")
+    assert view.too_wide() <= 0

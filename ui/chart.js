@@ -114,5 +114,5 @@ function bar(units) {
 }
 
 export const unitsOf = (lots) => Object.fromEntries(STOCK.map(({ label }) => [label, lots.reduce((total, lot) => total + lot[label], 0)]));
-export const unitCells = (units) => [element("td", {}, bar(units)),
-	...STOCK.map(({ label }) => element("td", { class: "number" }, number.format(units[label])))];
+export const unitCells = (units) => [element("td", { class: "bar" }, bar(units)),
+	...STOCK.map(({ label }) => element("td", { class: "number", "data-title": label }, number.format(units[label])))];

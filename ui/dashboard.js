@@ -92,7 +92,7 @@ function lotActs(lot) {
 		return button;
 	});
 	input.required = true;
-	return element("td", {}, element("span", { class: "line", "data-scope": "stock" }, input, ...buttons));
+	return element("td", { class: "acts" }, element("span", { class: "line", "data-scope": "stock" }, input, ...buttons));
 }
 
 // A row stays what it was, and so does what somebody types in it.
@@ -122,7 +122,7 @@ function took(error) {
 async function moveUnits(sku, path, units, input) {
 	try {
 		await act("POST", `/v1/sales/${encodeURIComponent(watched.sale.id)}/lots/${encodeURIComponent(sku)}/${path}`, { units });
-		notice(`${number.format(units)} units of ${sku} ${path === "add" ? "were added" : "were withdrawn"}.`);
+		notice(`${number.format(units)} units of ${sku} ${path === "add" ? "were added" : "were withdrawn"}.`, true);
 		input.value = "";
 	} catch (error) {
 		took(error);

@@ -53,12 +53,15 @@ async function doIt(order, { path, body, ask, word }) {
 	}
 }
 
+// A phone shows no heads of columns.
+const titled = (title, ...children) => element("td", { "data-title": title }, ...children);
+
 // Who has changed it last, and why, as far as that is known yet.
 function changed(order) {
 	if (!order.actor)
 		return element("td", {});
 	const who = order.actor_kind === "buyer" ? "its buyer" : order.actor_kind === "clock" ? "the clock" : order.actor;
-	return element("td", { class: "changed" }, who, ...order.reason ? [element("br", {}), element("q", {}, order.reason)] : []);
+	return element("td", { class: "changed", "data-title": "Changed by" }, who, ...order.reason ? [element("br", {}), element("q", {}, order.reason)] : []);
 }
 
 function row(order) {
@@ -68,9 +71,9 @@ function row(order) {
 		return button;
 	});
 	return element("tr", { "data-order": order.id }, element("th", { scope: "row" }, element("code", {}, order.id)),
-		element("td", {}, order.sale), element("td", {}, order.sku), element("td", { class: "number" }, number.format(order.quantity)),
-		element("td", {}, order.buyer), element("td", {}, element("span", { class: `state ${order.state}` }, order.state)),
-		element("td", {}, local(order.placed_at)), changed(order), element("td", {}, ...buttons));
+		titled("Sale", order.sale), titled("SKU", order.sku), element("td", { class: "number", "data-title": "Units" }, number.format(order.quantity)),
+		titled("Buyer", order.buyer), titled("State", element("span", { class: `state ${order.state}` }, order.state)),
+		titled("Placed", local(order.placed_at)), changed(order), element("td", { class: "acts" }, ...buttons.length ? [element("span", { class: "line" }, ...buttons)] : []));
 }
 
 function show(orders, more) {

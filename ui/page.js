@@ -27,8 +27,10 @@ export function say(place, text) {
 		place.textContent = text;
 }
 
-export function notice(text) {
+// What went wrong, or `well`.
+export function notice(text, well = false) {
 	say(byId("notice"), text);
+	byId("notice").classList.toggle("well", well);
 	byId("notice").hidden = text === "";
 }
 

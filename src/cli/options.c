@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "text/edit_distance.h"
 
 int options_duration_parse(const char *text, int64_t *milliseconds)
 {
@@ -120,6 +121,28 @@ static const struct option *find(const struct option *options, size_t count, con
 	return NULL;
 }
 
+/* The option that was meant, as far as that can be seen; NULL: none is near. */
+static const char *nearest(const struct option *options, size_t count, const char *argument, size_t size)
+{
+	const char *best = NULL;
+	char word[EDIT_DISTANCE_MAX];
+	size_t least = 3; /* as of a command (cli.c) */
+
+	if (argument[1] != '-' || size - 2 >= sizeof(word))
+		return NULL;
+	memcpy(word, argument + 2, size - 2);
+	word[size - 2] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		size_t far = edit_distance(options[i].name, word);
+
+		if (far < least && far < strlen(options[i].name)) {
+			best = options[i].name;
+			least = far;
+		}
+	}
+	return best;
+}
+
 int options_parse(const struct option *options, size_t count, int *argc, char **argv, struct buffer *error)
 {
 	int kept = 0, i;
@@ -141,7 +164,11 @@ int options_parse(const struct option *options, size_t count, int *argc, char **
 		}
 		option = find(options, count, argument, size);
 		if (!option) {
+			const char *meant = nearest(options, count, argument, size);
+
 			buffer_printf(error, "unknown option %.*s", (int)size, argument);
+			if (meant)
+				buffer_printf(error, "; did you mean --%s?", meant);
 			return -EINVAL;
 		}
 		value = equals ? equals + 1 : NULL;

@@ -110,7 +110,7 @@ static void test_says_what_is_wrong(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(&left, "--fleg"), -EINVAL);
-	assert_string_equal(error_text_kept, "unknown option --fleg");
+	assert_string_equal(error_text_kept, "unknown option --fleg; did you mean --flag?");
 	assert_int_equal(PARSE(&left, "-x"), -EINVAL);
 	assert_int_equal(PARSE(&left, "--text"), -EINVAL);
 	assert_string_equal(error_text_kept, "--text needs a value: TEXT");

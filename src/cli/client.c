@@ -73,6 +73,8 @@ const char *client_name(const struct client *client, char text[static CLIENT_NAM
 
 const char *client_error(const struct client *client, int code)
 {
+	if (code == -EBADMSG)
+		return "what answers there is no Penstock";
 	return client->https && https_reason(client->https)[0] ? https_reason(client->https) : error_text(code);
 }
 

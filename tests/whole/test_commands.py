@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from browser import another_origin
 from commands import operate, operator_environment
 from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, ROOT, Server, audit_ledger, plain_environment, run, wait_until
 
@@ -213,6 +214,13 @@ def test_the_warehouse_is_put_right_from_a_terminal(server):
     assert operate(server, "sale", "create", "drop", "--lot", "SHOE=4", "--price", "1").returncode == 0
     assert operate(server, "sale", "change", "drop", "--lot", "SHOE=1").returncode == 0
     assert json.loads(operate(server, "item", "show", "SHOE", "--json").stdout)["on_hand"] == 4
+
+
+def test_what_is_no_penstock_is_said_to_be_none(tmp_path):
+    with another_origin(tmp_path) as url:
+        for words in (["sale", "list"], ["health"]):
+            done = run(*words, "--operator", url, env=plain_environment())
+            assert done.returncode == 1 and f"{url}: what answers there is no Penstock" in done.stderr, done.stderr
 
 
 def test_who_did_what_is_shown_and_followed(server):

@@ -31,6 +31,7 @@ static int health_run(struct cli *cli)
 	};
 	struct client client;
 	json_t *answer = NULL;
+	char name[CLIENT_NAME_SIZE];
 	int status = 0, r, code = cli_options(cli, table, 3, 0, 0);
 
 	if (code != CLI_GO)
@@ -41,7 +42,7 @@ static int health_run(struct cli *cli)
 	if (code == CLI_GO) {
 		r = client_call(&client, "GET", json ? "/health" : "/readyz", NULL, &status, &answer);
 		if (r < 0)
-			code = cli_error(CLI_FAILED, "http://%s: %s", client.place.host, error_text(r));
+			code = cli_error(CLI_FAILED, "%s: %s", client_name(&client, name), client_error(&client, r));
 		else
 			code = status == 200 ? CLI_OK : CLI_FAILED;
 		if (r == 0 && json && answer)

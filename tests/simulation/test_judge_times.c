@@ -104,6 +104,51 @@ static void test_a_stock_that_was_built_again_ends_holds_by_the_wall_clock(void 
 	(void)state;
 }
 
+/*
+ * A clock is ahead, and the stock is built again without a loss: Redis has the functions no more.
+ */
+static void expire_behind_a_rebuild_at(int64_t at_ms, int64_t ahead_ms)
+{
+	history_clock(story.judge, 0, ahead_ms);
+	story_at(&story, at_ms);
+	story_counter(&story, 2, 0, 1, 0);
+	story_at(&story, 3000);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+}
+
+/* Found by the world 31019941 of a cluster. */
+static void test_a_stock_that_was_fenced_and_is_built_again_ends_holds_by_the_wall_clock(void **state)
+{
+	begin_shared(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	expire_behind_a_rebuild_at(2000, 9000);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_rebuild_does_not_end_a_hold_before_the_moment_that_was_told(void **state)
+{
+	begin_shared(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	expire_behind_a_rebuild_at(2000, 7000);
+	assert_found("hold-early");
+	(void)state;
+}
+
+static void test_a_hold_that_was_granted_behind_a_rebuild_has_its_length(void **state)
+{
+	begin_shared(1);
+	history_clock(story.judge, 0, 9000);
+	story_counter(&story, 2, 1, 0, 0);
+	story_at(&story, 1500);
+	story_counter(&story, 2, 0, 1, 0);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 4000);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	assert_found("hold-early");
+	(void)state;
+}
+
 static void test_hold_expired_before_it_was_told_is_found(void **state)
 {
 	begin(1);
@@ -200,6 +245,9 @@ int main(void)
 		TEST(test_a_hold_that_was_extended_ends_later),
 		TEST(test_a_clock_that_is_ahead_may_end_a_hold_by_that),
 		TEST(test_a_stock_that_was_built_again_ends_holds_by_the_wall_clock),
+		TEST(test_a_stock_that_was_fenced_and_is_built_again_ends_holds_by_the_wall_clock),
+		TEST(test_a_rebuild_does_not_end_a_hold_before_the_moment_that_was_told),
+		TEST(test_a_hold_that_was_granted_behind_a_rebuild_has_its_length),
 		TEST(test_hold_expired_before_it_was_told_is_found),
 		TEST(test_a_drifting_clock_may_shorten_a_hold_by_its_drift),
 		TEST(test_a_sale_behind_a_stop_that_was_told_is_found),

@@ -118,6 +118,12 @@ static int64_t stood_ns(const struct judge *judge, const struct known_order *ord
 	return sum;
 }
 
+/* It lost what it had, or it was fenced with all that it had: who loads a hold has its moment. */
+static bool is_built_since(struct judge *judge, const struct known_order *order)
+{
+	return judge->stock_lost_ns >= order->granted_from_ns || judge_sale(judge, order->sale)->built_ns >= order->granted_from_ns;
+}
+
 /*
  * A hold ends when the moment that its buyer was told has passed by the clock that is furthest
  * ahead, and its length is over; a stock that was built again since has only the moment.
@@ -129,7 +135,7 @@ static void judge_hold(struct judge *judge, const struct known_order *order)
 	char id[UUID_TEXT_SIZE];
 
 	length_ns -= length_ns / 1000000 * judge->terms.drift_ppm + judge->jumps_ms * 1000000 + stood_ns(judge, order);
-	if (judge->stock_lost_ns < order->granted_from_ns && judge->now_ns - order->granted_from_ns < length_ns)
+	if (!is_built_since(judge, order) && judge->now_ns - order->granted_from_ns < length_ns)
 		judge_broken(judge, "hold-early", "order %s of %s expired %.3f s after it was asked for: it is held for %u s",
 			     text_of(&order->id, id), order->buyer, (double)(judge->now_ns - order->granted_from_ns) / 1e9,
 			     sale->terms.hold_seconds);

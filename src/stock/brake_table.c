@@ -63,6 +63,16 @@ bool brake_table_get(struct brake_table *table, uint32_t sale, struct stock_brak
 	return entry != NULL;
 }
 
+/*
+ * Another change has the number: what is known here was made while the stock could not be reached.
+ * The stock's is the one that all hear of, and the ledger has ours.
+ */
+static bool is_overtaken(const struct stock_brake *known, const struct stock_brake *there)
+{
+	return known->serial == there->serial && known->written >= known->serial && known->count > 0 && there->count > 0 &&
+	       !uuid_equal(&known->changes[known->count - 1].request, &there->changes[there->count - 1].request);
+}
+
 int brake_table_learn(struct brake_table *table, uint32_t sale, const struct stock_brake *brake)
 {
 	struct brake_entry *entry;
@@ -73,7 +83,7 @@ int brake_table_learn(struct brake_table *table, uint32_t sale, const struct sto
 	entry = find(table, sale);
 	if (!entry)
 		entry = add(table, sale);
-	if (entry && entry->brake.serial < brake->serial)
+	if (entry && (entry->brake.serial < brake->serial || is_overtaken(&entry->brake, brake)))
 		copy(&entry->brake, brake);
 	else if (entry && entry->brake.serial == brake->serial && entry->brake.written < brake->written)
 		entry->brake.written = brake->written;

@@ -254,10 +254,18 @@ int redis_brake(struct stock *stock, uint32_t sale, const struct stock_brake_cha
 void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial)
 {
 	struct stock_redis *redis = redis_of(stock);
-	const struct stock_brake written = {.written = serial};
-	struct brake_call tell = {.mode = REDIS_BRAKE_WRITTEN, .known = &written};
+	struct stock_brake known;
+	struct brake_call tell = {.mode = REDIS_BRAKE_RESTORE, .known = &known};
 
-	/* Where Redis does not hear of it, it is written once more. */
+	if (!brake_table_get(&redis->brakes, sale, &known))
+		return;
+	/*
+	 * With the changes themselves: one that Redis has never had may have the number of another
+	 * that it has, which nobody has written down. Where Redis does not hear of it, it is
+	 * written once more.
+	 */
+	if (serial > known.written && serial <= known.serial)
+		known.written = serial;
 	if (call(redis, sale, &tell) == REDIS_ANSWERED)
 		brake_table_written(&redis->brakes, sale, serial);
 }

@@ -380,6 +380,37 @@ static void test_another_change_of_the_same_number_is_not_written_for_that(void 
 }
 
 /*
+ * Found by the world 31024757 of a cluster: a gate that could not reach Redis stopped the sale, and
+ * told the ledger; another let it go on. The release counted as written, and the sale stayed
+ * stopped.
+ */
+static void test_what_was_stopped_without_redis_is_not_taken_for_the_release_behind_it(void **state)
+{
+	struct uuid_generator ids = {0};
+	const struct stock_brake_change release = {.stopped = false, .actor = "olga", .request = uuid_make(&ids, 7, GATE_SALE)};
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	stop(&gates[0]);
+	redis_place_run(place, "DEL {ps:%d}:z", GATE_SALE); /* it has never heard of the stop */
+	assert_int_equal(gates[1].stock->ops->brake(gates[1].stock, GATE_SALE, &release), 0);
+	gates[0].stock->ops->brake_written(gates[0].stock, GATE_SALE, 1);
+	gates[1].epoch = 1;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(gate_refresh(&gates[i]), STOCK_DONE);
+		assert_true(gates[i].stock->ops->brake_of(gates[i].stock, GATE_SALE, &brake));
+		assert_false(brake.stopped);
+		assert_true(stock_brake_pending(&brake));
+		assert_string_equal(brake.changes[0].actor, "olga");
+	}
+	gates[0].stock->ops->brake_written(gates[0].stock, GATE_SALE, 1);
+	gate_refresh(&gates[1]);
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_false(stock_brake_pending(&brake));
+}
+
+/*
  * What one gate did is known at another for its request, also where Redis has forgotten it in
  * between.
  */
@@ -754,6 +785,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_that_the_ledger_was_told_is_put_back_by_who_knows_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_another_change_of_the_same_number_is_not_written_for_that, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_was_stopped_without_redis_is_not_taken_for_the_release_behind_it,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_redis_that_forgets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_history_that_cannot_be_read_is_none, set_up, tear_down),

@@ -459,6 +459,8 @@ static void run_one(void *argument)
 	scheduler_note(world->scheduler, "fault begins: %s", text);
 	if (world->running_faults++ == 0)
 		watches_calm(world, false);
+	world->begun_faults++;
+	faults_disturb_redis_clock(world);
 	begin(world, running->fault);
 	if (--world->running_faults == 0)
 		watches_calm(world, true);

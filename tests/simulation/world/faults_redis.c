@@ -9,9 +9,24 @@
 static const int64_t LOOK_NS = 10000000;
 enum { KNOWN_MS = 6000, JUMP_MS = 1000 }; /* until gates have heard of it again; how far Redis' clock may then be off */
 
-static bool is_alone(const struct world *world)
+/* Whether nothing else goes wrong for so long. */
+static bool is_alone_for(const struct world *world, int64_t for_ms)
 {
-	return world->running_faults == 1;
+	unsigned begun = world->begun_faults;
+	bool alone = world->running_faults == 1;
+
+	pause_sleep((alone ? for_ms : KNOWN_MS / 10) * WORLD_MS);
+	return alone && world->begun_faults == begun;
+}
+
+/*
+ * Gates may not know Redis' time any more before they see it again: who knows nothing believes it.
+ */
+void faults_disturb_redis_clock(struct world *world)
+{
+	if (world->stepped_ms)
+		watches_stock_clock(world, world->stepped_ms);
+	world->stepped_ms = 0;
 }
 
 /*
@@ -21,25 +36,19 @@ static bool is_alone(const struct world *world)
  */
 void faults_step_redis_clock(struct world *world, const struct plan_fault *fault)
 {
-	int64_t now_ns = clock_mono_ns(), settled_ns = 0, until_ns = now_ns + 20000 * WORLD_MS;
+	int64_t until_ns = clock_mono_ns() + 20000 * WORLD_MS;
 
 	if (world->group)
 		return; /* another server has another clock: nobody can say how far holds are moved by all */
-	for (; now_ns < until_ns && now_ns - settled_ns < KNOWN_MS * WORLD_MS; now_ns = clock_mono_ns()) {
-		if (!is_alone(world) || settled_ns == 0)
-			settled_ns = now_ns;
-		pause_sleep(LOOK_NS);
-	}
-	if (now_ns >= until_ns)
-		return;
+	while (!is_alone_for(world, KNOWN_MS))
+		if (clock_mono_ns() >= until_ns)
+			return;
 	scheduler_note(world->scheduler, "redis' clock is set by %lld ms", (long long)fault->value);
 	scheduler_clock_step(world->redis_node, fault->value * 1000);
 	watches_stock_clock(world, JUMP_MS);
-	for (until_ns = now_ns + KNOWN_MS * WORLD_MS; clock_mono_ns() < until_ns; pause_sleep(LOOK_NS))
-		if (!is_alone(world)) {
-			watches_stock_clock(world, llabs(fault->value));
-			return;
-		}
+	world->stepped_ms = llabs(fault->value);
+	(void)is_alone_for(world, KNOWN_MS);
+	world->stepped_ms = 0;
 }
 
 /* What a plan says of a promotion. */

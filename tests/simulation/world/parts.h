@@ -68,6 +68,8 @@ struct world {
 	struct node *redis_node; /* its machine */
 	unsigned drifting;       /* gates whose clocks do */
 	unsigned running_faults; /* which have begun, and are not over */
+	unsigned begun_faults;   /* all that have */
+	int64_t stepped_ms;      /* so far Redis' clock was set just now, when nothing else was wrong; else 0 */
 	struct journal_sim *log;
 	struct ledger_sim *server;
 	uint32_t writing, written; /* restore.c: who writes what the log does not have, and how often that was done since the backup */
@@ -172,6 +174,7 @@ void faults_empty_redis(struct world *world);
 /* faults_redis.c */
 void faults_promote(struct world *world, const struct plan_fault *fault);
 void faults_step_redis_clock(struct world *world, const struct plan_fault *fault);
+void faults_disturb_redis_clock(struct world *world); /* another fault begins */
 /* As scheduler_settings has them. */
 void faults_at_step(struct world *world);
 int faults_at_point(struct world *world, const char *name);

@@ -123,6 +123,70 @@ static void test_what_is_left_over_is_found_at_the_end(void **state)
 	end_with(outbox, "outbox");
 }
 
+/* --- Holds have ended --- */
+
+enum { HOLD_OVER_MS = 1000 + STORY_HOLD_S * 1000 + STORY_REST_S * 1000 };
+
+static void rest_at(int64_t at_ms)
+{
+	struct history_rest rest;
+	struct history_rest_order row;
+
+	begin(2);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	history_calm(story.judge, false);
+	story_at(&story, at_ms);
+	rest_of_one(&rest, &row);
+	history_rest(story.judge, &rest);
+}
+
+static void test_a_hold_that_has_not_ended_at_the_end_is_found(void **state)
+{
+	rest_at(HOLD_OVER_MS + 1000);
+	assert_found("hold-for-ever");
+	(void)state;
+}
+
+static void test_a_hold_that_has_not_long_been_over_at_the_end_is_lawful(void **state)
+{
+	rest_at(HOLD_OVER_MS - 1000);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_by_a_clock_that_is_behind_a_hold_is_over_later_at_the_end(void **state)
+{
+	struct history_rest rest;
+	struct history_rest_order row;
+
+	begin(2);
+	history_clock(story.judge, 0, -5000);
+	history_stock_clock(story.judge, 1000);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	history_calm(story.judge, false);
+	story_at(&story, HOLD_OVER_MS + 5000);
+	rest_of_one(&rest, &row);
+	history_rest(story.judge, &rest);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_hold_of_a_sale_that_no_stock_has_may_stay(void **state)
+{
+	struct history_rest rest;
+	struct history_rest_order row;
+
+	begin(2);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	history_calm(story.judge, false);
+	story_at(&story, HOLD_OVER_MS + 1000);
+	rest_of_one(&rest, &row);
+	rest.armed = false;
+	history_rest(story.judge, &rest);
+	assert_lawful();
+	(void)state;
+}
+
 static void rest_of_confirmed(const struct history_rest_log *log, uint32_t log_count)
 {
 	struct history_rest rest;
@@ -261,6 +325,10 @@ int main(void)
 		TEST(test_a_unit_that_leaked_is_found_at_the_end),
 		TEST(test_an_order_that_is_not_in_the_ledger_is_found_at_the_end),
 		TEST(test_what_is_left_over_is_found_at_the_end),
+		TEST(test_a_hold_that_has_not_ended_at_the_end_is_found),
+		TEST(test_a_hold_that_has_not_long_been_over_at_the_end_is_lawful),
+		TEST(test_by_a_clock_that_is_behind_a_hold_is_over_later_at_the_end),
+		TEST(test_a_hold_of_a_sale_that_no_stock_has_may_stay),
 		TEST(test_a_confirm_that_nobody_is_named_for_is_found),
 		TEST(test_a_confirm_whose_operator_is_named_is_lawful),
 		TEST(test_each_of_two_additions_is_logged),

@@ -27,6 +27,7 @@
  *   dishonest-410     sold out, while there were units enough the whole time
  *   hold-early        a hold ended before it was told, or before its length was over
  *   hold-late         a hold that is over has not ended, though nothing goes wrong
+ *   hold-for-ever     a hold that was long over at the end has not ended
  *   extended-twice    a hold was moved more often than anybody has asked for
  *   wrong-reduction   a reduction in the log is not of what the order had
  *   units-astray      units that an order gave back went where nobody has sent them

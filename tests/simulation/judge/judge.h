@@ -16,6 +16,7 @@ struct judge_terms {
 	bool shared;        /* several gates, one stock: what a gate knows of it may be `latch_ns` old */
 	int64_t latch_ns;   /* 0: 100 ms; with drift on top, as the gate's own clock counts it */
 	int64_t late_ms;    /* how late a hold may end where nothing goes wrong; 0: nobody can say */
+	int64_t rest_ms;    /* how late a hold may be at the end of all; 0: nobody can say */
 	bool ledger_stays;  /* nothing ever goes wrong with the ledger */
 	uint32_t drift_ppm; /* how fast or slow a node's clock may go */
 };

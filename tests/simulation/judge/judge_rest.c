@@ -80,6 +80,25 @@ static void judge_orders(struct judge *judge, const struct history_rest *rest)
 			     rest->order_count);
 }
 
+/* --- Holds have ended --- */
+
+/* By the clock that is furthest behind. */
+static void judge_ended(struct judge *judge, const struct history_rest *rest)
+{
+	int64_t latest_ms = judge_wall_ms(judge) - judge->behind_ms - judge->jumps_ms - judge->terms.rest_ms;
+	char id[UUID_TEXT_SIZE];
+
+	for (uint32_t i = 0; judge->terms.rest_ms && rest->armed && i < judge->order_count; i++) {
+		const struct known_order *order = &judge->orders[i];
+
+		if (order->sale != rest->sale || order->life != LIFE_HELD || order->is_void || order->hold_expires_at_ms >= latest_ms)
+			continue;
+		uuid_format(&order->id, id);
+		judge_broken(judge, "hold-for-ever", "order %s of %s was held until %lld ms ago, and is still held at the end",
+			     id, order->buyer, (long long)(judge_wall_ms(judge) - order->hold_expires_at_ms));
+	}
+}
+
 /* --- Who acted is logged --- */
 
 static uint32_t rows_of(const struct history_rest *rest, const char *action, const char *subject, const char *actor)
@@ -249,6 +268,7 @@ void history_rest(struct judge *judge, const struct history_rest *rest)
 		judge_broken(judge, "outbox", "sale %u: %lld entries wait in the outbox or are on their way", rest->sale,
 			     (long long)rest->outbox);
 	judge_orders(judge, rest);
+	judge_ended(judge, rest);
 	for (uint32_t place = 0; place < sale->terms.lot_count; place++)
 		judge_sums(judge, rest, place);
 	judge_operators(judge, sale, rest);

@@ -29,6 +29,7 @@ void story_begin(struct story *story, const struct story_terms *terms)
 	*story = (struct story){.judge = judge_new(&(struct judge_terms){.wall_ms = STORY_WALL_MS,
 									 .shared = terms->shared,
 									 .late_ms = STORY_LATE_S * 1000,
+									 .rest_ms = STORY_REST_S * 1000,
 									 .ledger_stays = !terms->ledger_goes,
 									 .drift_ppm = terms->drift_ppm})};
 	history_sale(story->judge, &sale);

@@ -6,7 +6,14 @@
 
 #include "simulation/judge/judge.h"
 
-enum { STORY_HOLD_S = 10, STORY_LATE_S = 15, STORY_WALL_MS = 1000000, STORY_ORDER_TEXT = 7, STORY_PRICE = 100 };
+enum {
+	STORY_HOLD_S = 10,
+	STORY_LATE_S = 15,
+	STORY_REST_S = 30,
+	STORY_WALL_MS = 1000000,
+	STORY_ORDER_TEXT = 7,
+	STORY_PRICE = 100
+};
 #define STORY_MS INT64_C(1000000)
 
 struct story {

@@ -342,6 +342,32 @@ static void test_append_of_a_killed_node_appears_or_does_not_and_nothing_stays_l
 	assert_in_range(appeared, 10, 90);
 }
 
+static void run_longer(void *argument)
+{
+	struct journal_sim_faults faults = {.latency_ns = 5 * MS, .longer_ns = 1500 * MS};
+	struct journal *journal = journal_sim_open(sim, DEADLINE_MS * MS);
+	struct uuid_generator ids = {0};
+	int64_t began_ns;
+
+	(void)argument;
+	journal_sim_set_faults(sim, &faults);
+	for (uint32_t sale = 1; sale <= 3; sale++) {
+		struct event event = event_of(&ids, sale);
+
+		began_ns = clock_mono_ns();
+		assert_int_equal(append_one(journal, &event), JOURNAL_DURABLE);
+		assert_in_range(clock_mono_ns() - began_ns, 1500 * MS, DEADLINE_MS * MS);
+	}
+	journal->ops->free(journal);
+}
+
+static void test_each_append_takes_so_much_longer_and_is_durable(void **state)
+{
+	(void)state;
+	for (uint64_t i = 1; i <= 20; i++)
+		run_with(i, run_longer);
+}
+
 static void run_made_again(void *argument)
 {
 	struct journal *journal = journal_sim_open(sim, DEADLINE_MS * MS), *young;
@@ -563,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_same_seed_makes_the_same_log),
 		cmocka_unit_test(test_late_append_comes_behind_what_was_appended_meanwhile),
 		cmocka_unit_test(test_append_of_a_killed_node_appears_or_does_not_and_nothing_stays_locked),
+		cmocka_unit_test(test_each_append_takes_so_much_longer_and_is_durable),
 		cmocka_unit_test(test_topic_that_was_made_again_is_believed_by_nobody_who_knew_the_old_one),
 		cmocka_unit_test(test_reader_that_was_thrown_out_goes_on_until_it_hears_of_it),
 		cmocka_unit_test(test_share_of_a_killed_reader_is_given_to_another_when_its_session_is_over),

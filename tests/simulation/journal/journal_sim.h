@@ -79,6 +79,7 @@ struct journal_sim_faults {
 	uint32_t expelled;
 	/* How long each way takes: up to so long. */
 	int64_t latency_ns, slow_ns, late_ns;
+	int64_t longer_ns;    /* each append takes so much longer than that */
 	int64_t heartbeat_ns; /* until a reader hears that the group forms anew */
 };
 void journal_sim_set_faults(struct journal_sim *sim, const struct journal_sim_faults *faults); /* NULL: none */

@@ -39,7 +39,7 @@ static void draw_fate(struct broker_journal *journal, struct broker_request *req
 {
 	struct journal_sim *sim = journal->sim;
 	const struct journal_sim_faults *faults = &sim->faults;
-	int64_t now_ns = broker_now_ns(sim), there_ns = broker_draw_ns(sim, faults->latency_ns),
+	int64_t now_ns = broker_now_ns(sim), there_ns = broker_draw_ns(sim, faults->latency_ns) + faults->longer_ns,
 		back_ns = broker_draw_ns(sim, faults->latency_ns);
 	int64_t slow_ns = broker_draw_ns(sim, faults->slow_ns), late_ns = broker_draw_ns(sim, faults->late_ns);
 	bool refused = broker_chance(sim, faults->refused), unsent = broker_chance(sim, faults->unsent);

@@ -421,6 +421,7 @@ static void begin(struct world *world, const struct plan_fault *fault)
 	case FAULT_KAFKA:
 	case FAULT_KAFKA_RETENTION:
 	case FAULT_KAFKA_CHANCE:
+	case FAULT_KAFKA_SLOW:
 		faults_log(world, fault);
 		break;
 	case FAULT_LEDGER_AWAY_AT_START:

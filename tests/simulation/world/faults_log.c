@@ -59,6 +59,17 @@ static void chance(struct world *world, const struct plan_fault *fault)
 	journal_sim_set_faults(world->log, &world_usual_log);
 }
 
+/* All alike. */
+static void slow_down(struct world *world, const struct plan_fault *fault)
+{
+	struct journal_sim_faults chances = world_usual_log;
+
+	chances.longer_ns = fault->value * WORLD_MS;
+	journal_sim_set_faults(world->log, &chances);
+	pause_sleep(fault->for_ms * WORLD_MS);
+	journal_sim_set_faults(world->log, &world_usual_log);
+}
+
 /* What no drain and no rebuild asks for any more is gone, as after days of a real topic. */
 static void retain(struct world *world, const struct plan_fault *fault)
 {
@@ -78,6 +89,8 @@ void faults_log(struct world *world, const struct plan_fault *fault)
 		retain(world, fault);
 	else if (fault->kind == FAULT_KAFKA_CHANCE)
 		chance(world, fault);
+	else if (fault->kind == FAULT_KAFKA_SLOW)
+		slow_down(world, fault);
 	else
 		disturb(world, fault);
 }

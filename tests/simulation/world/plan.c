@@ -374,6 +374,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_topic(plan);
 	make_replicas(plan);
 	plan_add_old_epoch(plan);
+	plan_add_holds(plan);
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
 	plan->ledger_stays = cluster;
@@ -467,6 +468,7 @@ static const char *const fault_names[FAULT_KINDS] = {
 	"ledger restored",
 	"ledger away at a start",
 	"topic made anew",
+	"kafka slow",
 	"redis promoted",
 };
 

@@ -100,6 +100,7 @@ enum plan_fault_kind {
 	FAULT_LEDGER_RESTORED,      /* `node`: how; `value`: ms between the backup and then */
 	FAULT_LEDGER_AWAY_AT_START, /* a gate and a drain begin meanwhile, `value` ms after they were killed; odd: it is silent */
 	FAULT_KAFKA_ANEW, /* the topic, as operators do it; `value` ms: for so long gates and drains go on; -1: they were ended before */
+	FAULT_KAFKA_SLOW, /* each append takes `value` ms longer */
 	FAULT_REDIS_PROMOTED, /* a replica that is behind; the master ends, or goes on, cut off from the others and the gates of the mask `node`, for so long */
 	FAULT_KINDS,
 };
@@ -154,6 +155,8 @@ void plan_add_giving_back(struct plan *plan);
 /* What comes when the last fault is over: `until_ms` is known. */
 void plan_add_aftermath(struct plan *plan);
 void plan_add_old_epoch(struct plan *plan);
+/* holds.c: holds that end, or must not, while something else is out of time. */
+void plan_add_holds(struct plan *plan);
 /*
  * Leaves items out: numbers and ranges with commas between ("3,7-9"), operations first and faults
  * behind them, as they are printed. False: the text is none.

@@ -1,0 +1,116 @@
+/*
+ * What a plan has of holds that end, or must not, while something else is out of time: scenes with
+ * a sale of their own, from streams of their own, so that the rest of a plan is as it was.
+ */
+#include "simulation/draw.h"
+#include "simulation/world/scenes.h"
+
+enum { FAULT_SETTLES_MS = 6 * SECOND_MS };
+
+/* Nobody but the scene asks for it, until all is well again. */
+static uint32_t own_sale(struct plan *plan, uint32_t hold_seconds)
+{
+	plan->sales[plan->sale_count] = (struct plan_sale){.lots = 1, .units = {1}, .limit = 1, .hold_seconds = hold_seconds};
+	return plan->sale_count++;
+}
+
+/* By a buyer of its own, with a client of its own. */
+static void buy(struct plan *plan, uint32_t sale, int64_t at_ms, struct draw *draw)
+{
+	uint32_t purchase = scene_any_purchase(plan, sale, at_ms, plan->client_count++, draw);
+
+	plan->ops[purchase].buyer = plan->buyer_count++;
+	plan->sales[sale].units[0]++;
+}
+
+static bool has_room(const struct plan *plan, uint32_t purchases, uint32_t faults)
+{
+	return plan->shape == PLAN_CLUSTER && plan->sale_count < PLAN_SALES_MAX &&
+	       plan->op_count + purchases <= PLAN_OPS_MAX - 60 && plan->fault_count + faults <= PLAN_FAULTS_MAX;
+}
+
+/*
+ * When they come: those before, those whose grants are late, and those who wait when holds end, so
+ * that nobody rests late then.
+ */
+static const struct {
+	int64_t from_ms, to_ms;
+} late_buyers[] = {{0, 20}, {0, 20}, {0, 20}, {40, 300}, {40, 300}, {40, 300}, {1200, 1600}, {1200, 1600}, {1200, 1600}};
+
+enum { LATE_BUYERS = sizeof(late_buyers) / sizeof(late_buyers[0]), LATE_LAST_MS = 112 * SECOND_MS };
+
+/*
+ * When all that goes wrong has gone wrong: a stock that forgets later has the hold from the ledger.
+ */
+static int64_t behind_faults(const struct plan *plan, int64_t at_ms)
+{
+	for (uint32_t i = 0; i < plan->fault_count; i++) {
+		int64_t ends_ms = plan->faults[i].at_ms + plan->faults[i].for_ms + FAULT_SETTLES_MS;
+
+		at_ms = ends_ms > at_ms ? ends_ms : at_ms;
+	}
+	return at_ms;
+}
+
+/*
+ * A hold is over before the log has its grant: each append takes nearly as long as it may, and the
+ * grant waits for the one before. (A hold of a second and its grace are three, as long as others
+ * wait before they claim; two appends are longer.)
+ */
+static void late_grants(struct plan *plan, struct draw *draw)
+{
+	int64_t at_ms = behind_faults(plan, draw_between(draw, SCENES_END_MS / 2, SCENES_END_MS + 30 * SECOND_MS));
+	uint32_t sale;
+
+	if (at_ms > LATE_LAST_MS)
+		return;
+	sale = own_sale(plan, 1);
+	for (uint32_t i = 0; i < LATE_BUYERS; i++)
+		buy(plan, sale, at_ms + draw_between(draw, late_buyers[i].from_ms, late_buyers[i].to_ms), draw);
+	scene_fault(plan, FAULT_KAFKA_SLOW, at_ms - 10, 2500, draw_between(draw, 1550, 1900), 0);
+}
+
+/*
+ * --- A gate that has measured nothing asks about a sale that rests, and Redis' clock was set ---
+ */
+
+enum { STEP_TAKES_MS = 12 * SECOND_MS, OWN_HOLD_S = 30 };
+
+/* Whether nothing goes wrong from then on until a gate can have been killed and has begun again. */
+static bool is_quiet(const struct plan *plan, int64_t at_ms)
+{
+	for (uint32_t i = 0; i < plan->fault_count; i++) {
+		const struct plan_fault *fault = &plan->faults[i];
+
+		if (fault->at_ms < at_ms + STEP_TAKES_MS + SECOND_MS && fault->at_ms + fault->for_ms + FAULT_SETTLES_MS > at_ms)
+			return false;
+	}
+	return true;
+}
+
+static void resting_sale(struct plan *plan, struct draw *draw)
+{
+	int64_t at_ms = draw_between(draw, 4 * SECOND_MS, SCENES_END_MS), ends_ms = at_ms + 30 * SECOND_MS;
+	uint32_t sale;
+
+	while (!is_quiet(plan, at_ms))
+		if ((at_ms += SECOND_MS) > ends_ms)
+			return;
+	sale = own_sale(plan, OWN_HOLD_S);
+	for (uint32_t i = 0; i < 2; i++)
+		buy(plan, sale, at_ms - draw_between(draw, 0, 2 * SECOND_MS), draw);
+	scene_fault(plan, FAULT_REDIS_CLOCK_STEP, at_ms, 0, draw_between(draw, 20, 60) * SECOND_MS, 0);
+	scene_fault(plan, draw_chance(draw, 50) ? FAULT_GATE_KILLED : FAULT_GATE_STOPPED,
+		    at_ms + STEP_TAKES_MS + draw_between(draw, 200, 1000), draw_between(draw, 1, 1000), 22, scene_gate(plan, draw));
+}
+
+/* Each in one of eight clusters, where there is room for a sale. */
+void plan_add_holds(struct plan *plan)
+{
+	struct draw late = draw_of(plan->seed, "late grants", 0), resting = draw_of(plan->seed, "sales at rest", 0);
+
+	if (draw_below(&late, 8) == 0 && has_room(plan, LATE_BUYERS, 1))
+		late_grants(plan, &late);
+	if (draw_below(&resting, 8) == 0 && has_room(plan, 2, 2))
+		resting_sale(plan, &resting);
+}

@@ -375,6 +375,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_replicas(plan);
 	plan_add_old_epoch(plan);
 	plan_add_holds(plan);
+	plan_add_claimed_cancels(plan);
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
 	plan->ledger_stays = cluster;

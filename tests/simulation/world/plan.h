@@ -155,6 +155,7 @@ void plan_add_giving_back(struct plan *plan);
 /* What comes when the last fault is over: `until_ms` is known. */
 void plan_add_aftermath(struct plan *plan);
 void plan_add_old_epoch(struct plan *plan);
+void plan_add_claimed_cancels(struct plan *plan);
 /* holds.c: holds that end, or must not, while something else is out of time. */
 void plan_add_holds(struct plan *plan);
 /*

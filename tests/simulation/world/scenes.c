@@ -184,6 +184,15 @@ void plan_add_old_epoch(struct plan *plan)
 		scene_old_epoch(plan, &draw);
 }
 
+/* One of twelve clusters. */
+void plan_add_claimed_cancels(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "claimed cancels", 0);
+
+	if (plan->shape == PLAN_CLUSTER && draw_below(&draw, 12) == 0)
+		scene_claimed_cancels(plan, &draw);
+}
+
 /*
  * Everybody who still wants something asks when all is well again: what is refused then has no
  * excuse.

@@ -39,6 +39,7 @@ void scene_latch(struct plan *plan, struct draw *draw);
 void scene_rebuild(struct plan *plan, struct draw *draw);
 void scene_two_moves(struct plan *plan, struct draw *draw);
 void scene_claims(struct plan *plan, struct draw *draw);
+void scene_claimed_cancels(struct plan *plan, struct draw *draw);
 void scene_unfit_gate(struct plan *plan, struct draw *draw);
 void scene_late_drain(struct plan *plan, struct draw *draw);
 void scene_crowd(struct plan *plan, struct draw *draw);

@@ -102,6 +102,33 @@ void scene_claims(struct plan *plan, struct draw *draw)
 }
 
 /*
+ * An operator's cancel is not sent by a gate that stands still then, and goes on while another has
+ * claimed it and appends it; and others want to confirm the order.
+ */
+void scene_claimed_cancels(struct plan *plan, struct draw *draw)
+{
+	uint32_t clients = plan->client_count, sale = scene_sale(plan, draw), moves[3];
+	int64_t at_ms = draw_between(draw, SCENES_BEGIN_MS + 2 * SECOND_MS, SCENES_END_MS),
+		stands_ms = at_ms + draw_between(draw, 60, 300);
+
+	if (plan->fault_count + 3 > PLAN_FAULTS_MAX || plan->op_count + 9 > PLAN_OPS_MAX - 60)
+		return;
+	if (plan->gates < 2)
+		plan->gates = 2;
+	plan->client_count += 6;
+	for (uint32_t i = 0; i < 3; i++) {
+		uint32_t purchase = scene_purchase(plan, sale, at_ms - draw_between(draw, 800, 1500), clients + i, draw);
+
+		moves[i] = scene_move(plan, PLAN_REFUND, purchase, at_ms + (int64_t)draw_below(draw, 30), clients + i, draw);
+		scene_move(plan, PLAN_CONFIRM, purchase, at_ms + draw_between(draw, 3000, 4500), clients + 3 + i, draw);
+	}
+	scene_fault(plan, FAULT_KAFKA_CHANCE, at_ms - 10, 60, 1999, 0);
+	scene_fault(plan, FAULT_GATE_PAUSED, stands_ms, at_ms + draw_between(draw, 3600, 4800) - stands_ms, 0,
+		    scene_gate_of(plan, moves[0]));
+	scene_fault(plan, FAULT_KAFKA_SLOW, at_ms + 2700, 2000, draw_between(draw, 1400, 1900), 0);
+}
+
+/*
  * A gate does not reach the log any more, and the stock forgets: who is elected must be another
  * one.
  */

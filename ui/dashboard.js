@@ -137,8 +137,8 @@ async function move(path) {
 	if (path === "delete" && !await sure(`Delete the draft ${sale.name}?`, "Delete it", sale.id))
 		return;
 	try {
-		await act("POST", `/v1/sales/${encodeURIComponent(sale.id)}/${path}`);
-		notice("");
+		const moved = await act("POST", `/v1/sales/${encodeURIComponent(sale.id)}/${path}`);
+		notice(moved.everywhere === false ? "It is taken. This server cannot reach the stock: others may sell for some seconds yet." : "");
 		if (path === "delete")
 			stopWatching();
 		await pollSales();

@@ -44,7 +44,7 @@ function newKey() {
 
 /**
  * Something is done, once: while no answer comes, or a 503, the same is sent again with its key (a new one, where it has none). What the
- * server shows of it; Refused with its words; Error where its end stayed unknown.
+ * server shows of it (with `everywhere` false where it is only taken, 202); Refused with its words; Error where its end stayed unknown.
  */
 export async function act(method, path, body, key = newKey()) {
 	const end = Date.now() + ACT_MS;
@@ -57,7 +57,7 @@ export async function act(method, path, body, key = newKey()) {
 		const answer = await fetch(path, options).catch(() => null);
 		const shown = await answer?.json().catch(() => null);
 		if (answer?.ok && shown)
-			return shown;
+			return answer.status === 202 ? { ...shown, everywhere: false } : shown;
 		if (answer && answer.status < 500 && shown)
 			throw new Refused(shown);
 		if (Date.now() > end)

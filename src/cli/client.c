@@ -388,6 +388,9 @@ int client_judge(struct client *client, const char *method, const char *path, in
 		return cli_error(CLI_FAILED, "no server answers at %s; is `penstock serve` running?", client_name(client, name));
 	if (called < 0)
 		return cli_error(CLI_FAILED, "%s: %s", client_name(client, name), client_error(client, called));
+	if (status == 202)
+		fprintf(stderr,
+			"penstock: taken, and not in force everywhere yet: a gate that has not heard of it may sell for some seconds\n");
 	if (status >= 200 && status < 300)
 		return CLI_GO;
 	code = json_string_value(json_object_get(*answer, "code"));

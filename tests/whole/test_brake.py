@@ -10,7 +10,9 @@ import time
 
 import pytest
 
+from commands import operate
 from penstock import request, wait_until
+from proxy import Proxy
 
 
 @contextlib.contextmanager
@@ -98,7 +100,37 @@ def test_a_sale_is_stopped_and_let_go_on_while_the_ledger_is_away(gates, own_pos
     wait_until(lambda: in_ledger(cluster) == PAUSED, 60, "the stop in the ledger")
     assert sold_out_of([a, b], "sale-not-open")
     cluster.settle(60)
+    wait_until(lambda: a.operate_audit().status == 200, 30, "the gate's ledger")
     a.audit()
+
+
+def test_a_stop_by_the_ledger_alone_is_not_told_as_one_that_holds_everywhere(gates, redis):
+    """
+    It was 200, and a gate that could reach Redis sold until it had heard of it by the ledger (a
+    world found it: 32025037).
+    """
+    proxy = Proxy(redis.port).start()
+    try:
+        cluster = gates(1)
+        a, b = cluster.gates[0], cluster.add_gate(settings={"stock.url": f"redis://127.0.0.1:{proxy.port}/0"})
+        a.make_sale("drop", 50, rate=None)
+        wait_until(lambda: b.buy("drop", "first", key="k").status == 202, 20, "the sale at the other gate")
+        proxy.set("cut")
+        press = lambda: b.operate("POST", "/v1/sales/drop/pause", headers={"Idempotency-Key": "stop"})  # noqa: E731
+        taken = press()
+        assert (taken.status, taken.json["state"]) == (202, "paused"), taken.body
+        assert in_ledger(cluster) == PAUSED
+        said = operate(b, "sale", "pause", "drop")
+        assert said.returncode == 0 and "not in force everywhere yet" in said.stderr, said
+        wait_until(lambda: sold_out_of([a], "sale-not-open"), 20, "the stop at the gate that reaches Redis")
+        proxy.set("pass")
+        told = wait_until(lambda: next((x for x in [press()] if x.status == 200), None), 20, "the stop in Redis")
+        assert told.json["state"] == "paused", told.body
+        assert sold_out_of([a], "sale-not-open")
+        wait_until(lambda: sold_out_of([b], "sale-not-open"), 20, "all connections of the gate that was cut off")
+        a.audit()
+    finally:
+        proxy.stop()
 
 
 def test_a_stop_that_the_ledger_does_not_have_outlives_a_redis_that_forgets(pair):

@@ -85,6 +85,15 @@ static void answer_from_catalog(struct ledger_task *task)
 }
 
 /*
+ * It is taken, and a gate that reaches the stock may sell until it has heard of it by the ledger.
+ */
+static void say_not_everywhere(struct ledger_task *task)
+{
+	if (task->reply.status == 200)
+		task->reply.status = 202;
+}
+
+/*
  * Where the stock cannot be told, other processes may still hear of it by the ledger. Where that
  * has no use for it, since the sale has ended meanwhile, the stop may have been before: then it is
  * written down, so nobody is told that it was refused.
@@ -94,12 +103,21 @@ static void move_behind_a_stop(struct ledger_task *task)
 	int r = move(task);
 
 	answer_moved(task, r == SALE_CONTROL_WRONG_STATE ? SALE_CONTROL_UNKNOWN : r);
+	say_not_everywhere(task);
 }
 
-/* Whether a stop that came to this may hold all the same. */
-static bool may_hold(int r)
+static void move_in_place_of_a_stop(struct ledger_task *task)
 {
-	return r == SALE_CONTROL_UNKNOWN || r == SALE_CONTROL_STOCK_AWAY;
+	operator_sales_move(task);
+	say_not_everywhere(task);
+}
+
+/* How a stop goes on that has come to this at the stock, where it may hold all the same. */
+static void (*by_ledger_alone(int r))(struct ledger_task *)
+{
+	bool may_hold = r == SALE_CONTROL_UNKNOWN || r == SALE_CONTROL_STOCK_AWAY;
+
+	return may_hold ? move_behind_a_stop : move_in_place_of_a_stop;
 }
 
 static void work_stop(struct ledger_task *task)
@@ -109,7 +127,7 @@ static void work_stop(struct ledger_task *task)
 
 	(void)operator_control_repeats(task, &r);
 	if (r)
-		task->further = may_hold(r) ? move_behind_a_stop : operator_sales_move;
+		task->further = by_ledger_alone(r);
 	else
 		answer_from_catalog(task);
 }
@@ -155,8 +173,8 @@ static void work_unseen(struct ledger_task *task)
 		(void)operator_control_repeats(task, &r);
 	if (brakes && r == 0)
 		operator_sales_answer(task, task->names[0]);
-	else if (brakes && task->argument == SALE_PAUSE && may_hold(r))
-		move_behind_a_stop(task);
+	else if (brakes && task->argument == SALE_PAUSE)
+		by_ledger_alone(r)(task);
 	else
 		operator_sales_move(task);
 }

@@ -339,12 +339,15 @@ static void judge_withdrawn(struct judge *judge, const struct asked *asked)
 			     asked->what.sale, asked->what.lot, (long long)told, (long long)lot->withdrawn);
 }
 
-/* An earlier release that nobody has an answer to may come into force at any time. */
+/*
+ * An earlier release that nobody has an answer to may come into force at any time; a stop that is
+ * only taken (202) is not everywhere yet.
+ */
 static void stopped(struct judge *judge, const struct asked *asked)
 {
 	struct sale_book *sale = judge_sale(judge, asked->what.sale);
 
-	if (!sale || asked->replayed)
+	if (!sale || asked->replayed || asked->status == 202)
 		return;
 	for (uint32_t i = 0; i < judge->asked_count; i++) {
 		const struct asked *its = &judge->asked[i];

@@ -16,7 +16,8 @@ _Noreturn void assertion_failed(const char *condition, const char *file, int lin
 {
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s:%d: %s: assertion failed: %s\n", assertion_place(file), line, function, condition);
+	snprintf(text, sizeof(text), "%s%s:%d: %s: assertion failed: %s\n", log_priority(LOG_ERROR), assertion_place(file), line,
+		 function, condition);
 	log_at_once(text, strlen(text));
 	abort();
 }

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/assertion.h"
@@ -21,6 +23,9 @@ enum { CLOSING = 8 }; /* `"}` and the newline, with some to spare */
 
 static _Atomic int current_level = LOG_INFO;
 static _Atomic int current_format = LOG_FORMAT_AUTO;
+/* Whether standard error is the journal of systemd. */
+enum { JOURNAL_UNKNOWN, JOURNAL_NO, JOURNAL_YES };
+static _Atomic int current_journal = JOURNAL_UNKNOWN;
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
 
 void log_set_level(enum log_level level)
@@ -36,6 +41,35 @@ enum log_level log_get_level(void)
 void log_set_format(enum log_format format)
 {
 	atomic_store_explicit(&current_format, (int)format, memory_order_relaxed);
+	atomic_store_explicit(&current_journal, JOURNAL_UNKNOWN, memory_order_relaxed);
+}
+
+/*
+ * JOURNAL_STREAM is inherited by whoever is started with another standard error: it tells only
+ * where it names the one that there is (systemd.exec(5)).
+ */
+static bool is_journal(void)
+{
+	const char *told = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat file;
+	int end = 0;
+
+	return told && sscanf(told, "%llu:%llu%n", &device, &inode, &end) == 2 && told[end] == '\0' &&
+	       fstat(STDERR_FILENO, &file) == 0 && file.st_dev == device && file.st_ino == inode;
+}
+
+const char *log_priority(enum log_level level)
+{
+	static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"};
+
+	int journal = atomic_load_explicit(&current_journal, memory_order_relaxed);
+
+	if (journal == JOURNAL_UNKNOWN) {
+		journal = is_journal() ? JOURNAL_YES : JOURNAL_NO;
+		atomic_store_explicit(&current_journal, journal, memory_order_relaxed);
+	}
+	return journal == JOURNAL_YES ? priorities[level] : "";
 }
 
 int log_level_parse(const char *name, enum log_level *level)
@@ -172,6 +206,7 @@ static void make_line(struct line *line, enum log_level level, const char *compo
 		      const struct log_field *fields, size_t count)
 {
 	line->size = 0;
+	line_text(line, log_priority(level));
 	if (wants_json())
 		write_json(line, level, component, message, fields, count);
 	else

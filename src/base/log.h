@@ -2,7 +2,8 @@
  * Structured log, one line an event, on standard error: JSON (one object a line), or text for
  * people when on a terminal. Any thread may call. A line is written with one write(2), so lines
  * never mix. Input that comes from outside is escaped; a line is cut at LOG_LINE_MAX bytes. Never
- * log a secret.
+ * log a secret. Where standard error is systemd's journal each line begins with its priority, which
+ * the journal takes off (sd-daemon(3)).
  *
  * A command writes its lines itself. A server calls log_start() before its other threads: from then
  * on nobody waits for whoever reads the log; what finds no room is dropped and counted, and said
@@ -34,7 +35,10 @@ struct log_field {
 /* Process-wide; may be called again at any time by any thread (level is atomic). */
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+/* What standard error is, a terminal or the journal, is looked at by the next line. */
 void log_set_format(enum log_format format);
+/* What a line of this level begins with for the journal: "<3>", or "" where nobody takes it off. */
+const char *log_priority(enum log_level level);
 /* 0, or -EINVAL if the name is none of debug, info, warn, error, off. */
 int log_level_parse(const char *name, enum log_level *level);
 

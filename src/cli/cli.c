@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/log.h"
 #include "engine/adapters.h"
 #include "text/edit_distance.h"
 
@@ -15,7 +16,7 @@ int cli_error(int code, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	fputs("penstock: ", stderr);
+	fprintf(stderr, "%spenstock: ", log_priority(LOG_ERROR));
 	vfprintf(stderr, format, arguments);
 	fputc('\n', stderr);
 	va_end(arguments);
@@ -27,7 +28,7 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	fprintf(stderr, "penstock %s: ", cli->command->name);
+	fprintf(stderr, "%spenstock %s: ", log_priority(LOG_ERROR), cli->command->name);
 	vfprintf(stderr, format, arguments);
 	fprintf(stderr, "\nTry `penstock %s --help`.\n", cli->command->name);
 	va_end(arguments);

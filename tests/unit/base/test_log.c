@@ -8,8 +8,10 @@
 #include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/error.h"
@@ -215,6 +217,62 @@ static void test_level_holds_lines_back(void **state)
 	log_set_level(LOG_DEBUG);
 	log_debug("gate", "shown");
 	assert_true(read_log() > 0);
+}
+
+/* As systemd does: the device and inode of what it has given for standard error. */
+static void name_the_journal(unsigned long long further)
+{
+	struct stat file;
+	char text[64];
+
+	assert_int_equal(fstat(capture, &file), 0);
+	snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)file.st_dev, (unsigned long long)file.st_ino + further);
+	setenv("JOURNAL_STREAM", text, 1);
+	log_set_format(LOG_FORMAT_TEXT);
+}
+
+static int end_journal(void **state)
+{
+	unsetenv("JOURNAL_STREAM");
+	log_set_format(LOG_FORMAT_JSON);
+	return end(state);
+}
+
+static void test_lines_for_the_journal_begin_with_their_priority(void **state)
+{
+	(void)state;
+	name_the_journal(0);
+	log_set_level(LOG_DEBUG);
+	log_error("gate", "a");
+	log_warn("gate", "b");
+	log_info("gate", "c");
+	log_debug("gate", "d");
+	log_set_format(LOG_FORMAT_JSON);
+	log_error("gate", "e");
+	read_log();
+	assert_string_equal(written,
+			    "<3>10:00:00.123 error gate: a\n"
+			    "<4>10:00:00.123 warn  gate: b\n"
+			    "<6>10:00:00.123 info  gate: c\n"
+			    "<7>10:00:00.123 debug gate: d\n"
+			    "<3>{\"time\":\"2027-01-01T10:00:00.123Z\",\"level\":\"error\",\"component\":\"gate\",\"message\":\"e\"}\n");
+}
+
+static void test_what_is_not_the_journal_gets_no_priority(void **state)
+{
+	static const char *const odd[] = {"", "1", "1:", ":", "nothing", "1:2:3"};
+
+	(void)state;
+	name_the_journal(1); /* inherited: of another standard error */
+	assert_string_equal(log_priority(LOG_ERROR), "");
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		setenv("JOURNAL_STREAM", odd[i], 1);
+		log_set_format(LOG_FORMAT_JSON);
+		assert_string_equal(log_priority(LOG_ERROR), "");
+	}
+	log_error("gate", "odd");
+	read_log();
+	assert_int_equal(written[0], '{');
 }
 
 static int evaluated;
@@ -425,6 +483,7 @@ static void test_a_stop_does_not_wait_for_a_reader_that_has_stopped(void **state
 int main(void)
 {
 #define PIPED(test) cmocka_unit_test_setup_teardown(test, begin_pipe, end_pipe)
+#define JOURNAL(test) cmocka_unit_test_setup_teardown(test, begin, end_journal)
 #define CAPTURED(test) cmocka_unit_test_setup_teardown(test, begin, end)
 	const struct CMUnitTest tests[] = {
 		CAPTURED(test_json_line_has_time_level_component_message_and_fields),
@@ -435,6 +494,8 @@ int main(void)
 		CAPTURED(test_text_line_quotes_and_escapes_odd_values),
 		CAPTURED(test_what_would_deceive_a_terminal_is_escaped),
 		CAPTURED(test_cut_text_line_ends_with_a_newline),
+		JOURNAL(test_lines_for_the_journal_begin_with_their_priority),
+		JOURNAL(test_what_is_not_the_journal_gets_no_priority),
 		CAPTURED(test_level_holds_lines_back),
 		CAPTURED(test_line_that_is_held_back_costs_no_evaluation),
 		CAPTURED(test_logging_leaves_errno_alone),

@@ -149,6 +149,11 @@ void history_record(struct judge *judge, const struct history_record *record);
 void history_reread(struct judge *judge, bool begins);
 /* Units of a lot were added: in the ledger, committed. `allocated` is the lot's new sum. */
 void history_allocated(struct judge *judge, uint32_t sale, uint32_t lot, uint32_t allocated);
+/*
+ * The ledger has it armed, or in a later state, committed. A stock may have it before, and is made
+ * to forget it where that could not be written.
+ */
+void history_armed(struct judge *judge, uint32_t sale);
 
 /* --- The stock --- */
 

@@ -38,6 +38,14 @@ void judge_oversold(struct judge *judge, uint32_t number, uint32_t place)
 	}
 }
 
+void history_armed(struct judge *judge, uint32_t number)
+{
+	struct sale_book *sale = judge_sale(judge, number);
+
+	if (sale && sale->armed_ns < 0)
+		sale->armed_ns = judge->now_ns;
+}
+
 void history_allocated(struct judge *judge, uint32_t number, uint32_t place, uint32_t allocated)
 {
 	struct lot_book *lot = judge_lot(judge, number, place);

@@ -210,10 +210,13 @@ static void judge_twice(struct judge *judge, const struct sale_book *sale, const
 			     action, sale->id, asked, rows);
 }
 
-/* What was never armed before is a draft already, and nobody has made it one. */
+/*
+ * What was never armed before is a draft already, and nobody has made it one. Who arms it meanwhile
+ * may be behind that.
+ */
 static bool is_draft_already(const struct sale_book *sale, const struct asked *asked)
 {
-	return asked->what.kind == HISTORY_DISARM && (sale->armed_ns < 0 || sale->armed_ns > asked->ended_ns);
+	return asked->what.kind == HISTORY_DISARM && (sale->armed_ns < 0 || sale->armed_ns >= asked->invoked_ns);
 }
 
 static void judge_operators(struct judge *judge, const struct sale_book *sale, const struct history_rest *rest)

@@ -111,7 +111,7 @@ struct sale_book {
 	struct stock_book stocks[HISTORY_NODES];
 	struct seen_version *versions; /* as operators were shown it */
 	uint32_t version_count, version_room;
-	int64_t armed_ns;  /* since when a stock has it; -1: it is a draft, for all that was seen */
+	int64_t armed_ns;  /* when the ledger had it armed first; -1: it has been a draft ever since */
 	int64_t built_ns;  /* when a stock was armed with it last; -1: never */
 	int64_t paused_ns; /* a pause was told then, and nobody has asked to let it go on since; -1 */
 };

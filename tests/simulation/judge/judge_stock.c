@@ -50,26 +50,6 @@ static void judge_sum(struct judge *judge, uint32_t number, uint32_t place, cons
 			     (long long)lot->withdrawn, (long long)lot->allocated);
 }
 
-static bool has_been_disarmed(const struct judge *judge, uint32_t number)
-{
-	for (uint32_t i = 0; i < judge->asked_count; i++)
-		if (judge->asked[i].what.kind == HISTORY_DISARM && judge->asked[i].what.sale == number)
-			return true;
-	return false;
-}
-
-/*
- * Who could not write into the ledger that it has armed a sale takes that back: it is the draft
- * that it was. Where somebody has asked for that it may have been more.
- */
-static void note_arming(struct judge *judge, uint32_t number, struct sale_book *sale, const struct stock_book *stock)
-{
-	if (stock->armed && sale->armed_ns < 0)
-		sale->armed_ns = judge->now_ns;
-	else if (!stock->armed && !stock->lost && sale->armed_ns >= 0 && !has_been_disarmed(judge, number))
-		sale->armed_ns = -1;
-}
-
 void history_stock(struct judge *judge, uint32_t server, uint32_t number, uint32_t epoch, bool armed,
 		   const struct history_stock_lot *lots, uint32_t lot_count)
 {
@@ -89,7 +69,6 @@ void history_stock(struct judge *judge, uint32_t server, uint32_t number, uint32
 	stock->armed = armed;
 	if (armed)
 		stock->epoch = epoch;
-	note_arming(judge, number, sale, stock);
 	for (uint32_t place = 0; place < lot_count && place < sale->terms.lot_count; place++) {
 		stock->lots[place] = lots[place];
 		if (armed && !stock->lost)

@@ -262,6 +262,19 @@ void watch_ledger_positions(sqlite3 *database, int64_t *positions, uint32_t part
 	sqlite3_reset(row);
 }
 
+uint64_t watch_ledger_armed(sqlite3 *database)
+{
+	sqlite3_stmt *row = ask(database, "SELECT number FROM sales WHERE state <> ?1", 1);
+	uint64_t armed = 0;
+
+	while (sqlite3_step(row) == SQLITE_ROW) {
+		ASSERT(number_at(row, 0) <= HISTORY_SALES);
+		armed |= (uint64_t)1 << number_at(row, 0);
+	}
+	sqlite3_finalize(row);
+	return armed;
+}
+
 uint32_t watch_ledger_drafts(sqlite3 *database)
 {
 	sqlite3_stmt *row = ask(database, "SELECT count(*) FROM sales WHERE state = ?1", 1);

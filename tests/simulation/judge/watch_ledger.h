@@ -28,6 +28,8 @@ void watch_ledger_release(struct watch_ledger *watch);
  * Leaves a statement prepared.
  */
 void watch_ledger_positions(sqlite3 *database, int64_t *positions, uint32_t partitions);
+/* The numbers of the sales that are no drafts, each a bit. */
+uint64_t watch_ledger_armed(sqlite3 *database);
 /* How many sales are drafts. */
 uint32_t watch_ledger_drafts(sqlite3 *database);
 /*

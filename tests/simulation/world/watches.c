@@ -18,6 +18,8 @@ static struct {
 	uint64_t disk_writes;                 /* until there we have looked */
 	uint64_t redis_changes[PLAN_SERVERS]; /* until there we have looked */
 	bool stock_lost;                      /* and not since then */
+	uint32_t armed_count;
+	uint64_t armed; /* the sales that the ledger has had armed, each a bit */
 } eyes;
 
 /* --- The ledger --- */
@@ -39,14 +41,31 @@ static void close_database(void)
 	eyes.database = NULL;
 }
 
+/* The first time; what was armed once is not asked for again. */
+static void look_at_armings(struct world *world, sqlite3 *database)
+{
+	uint64_t armed = 0;
+
+	if (eyes.armed_count < world->plan->sale_count)
+		armed = watch_ledger_armed(database) & ~eyes.armed;
+	eyes.armed |= armed;
+	for (uint32_t number = 1; number <= HISTORY_SALES; number++)
+		if (armed >> number & 1) {
+			history_armed(world->judge, number);
+			eyes.armed_count++;
+		}
+}
+
 static void look_at_disk(struct world *world)
 {
 	if (memory_disk_writes(world->disk) == eyes.disk_writes || memory_disk_is_off(world->disk))
 		return;
 	if (!eyes.database)
 		open_database(world);
-	if (watch_ledger_look(eyes.ledger, eyes.database))
-		eyes.disk_writes = memory_disk_writes(world->disk);
+	if (!watch_ledger_look(eyes.ledger, eyes.database))
+		return;
+	eyes.disk_writes = memory_disk_writes(world->disk);
+	look_at_armings(world, eyes.database);
 }
 
 static void look_at_server(void *context)
@@ -107,6 +126,7 @@ static void look_at_positions(struct world *world)
 	watch_ledger_positions(database, positions, count);
 	for (uint32_t i = 0; i < count; i++)
 		history_position(world->judge, i, positions[i]);
+	look_at_armings(world, database);
 }
 
 static void look_at_clocks(struct world *world)

@@ -154,6 +154,23 @@ static void test_a_hold_that_has_not_long_been_over_at_the_end_is_lawful(void **
 	(void)state;
 }
 
+/* What a world asks before it gives them up. */
+static void test_holds_that_have_not_ended_are_told_of_before_they_are_judged(void **state)
+{
+	begin(2);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	history_calm(story.judge, false);
+	story_at(&story, HOLD_OVER_MS - 1000);
+	assert_false(judge_has_late_holds(story.judge, 1));
+	story_at(&story, HOLD_OVER_MS + 1000);
+	assert_true(judge_has_late_holds(story.judge, 1));
+	assert_false(judge_has_late_holds(story.judge, 2));
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	assert_false(judge_has_late_holds(story.judge, 1));
+	assert_lawful();
+	(void)state;
+}
+
 static void test_by_a_clock_that_is_behind_a_hold_is_over_later_at_the_end(void **state)
 {
 	struct history_rest rest;
@@ -356,6 +373,7 @@ int main(void)
 		TEST(test_what_is_left_over_is_found_at_the_end),
 		TEST(test_a_hold_that_has_not_ended_at_the_end_is_found),
 		TEST(test_a_hold_that_has_not_long_been_over_at_the_end_is_lawful),
+		TEST(test_holds_that_have_not_ended_are_told_of_before_they_are_judged),
 		TEST(test_by_a_clock_that_is_behind_a_hold_is_over_later_at_the_end),
 		TEST(test_a_hold_of_a_sale_that_no_stock_has_may_stay),
 		TEST(test_a_confirm_that_nobody_is_named_for_is_found),

@@ -27,6 +27,11 @@ void judge_free(struct judge *judge);
 /* NULL, or the first breach: "NAME: what, with ids and times". Never another one after that. */
 const char *judge_breach(const struct judge *judge);
 /*
+ * Whether history_rest() would find a hold of this sale that has not ended, if the stock has the
+ * sale.
+ */
+bool judge_has_late_holds(const struct judge *judge, uint32_t sale);
+/*
  * The world is over: holds the histories of the sales against a sale of one thread
  * (judge/linear.h), and what must be so when faults have been over for 60 s, where
  * history_rest() was told. As judge_breach().

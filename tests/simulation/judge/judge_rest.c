@@ -83,15 +83,29 @@ static void judge_orders(struct judge *judge, const struct history_rest *rest)
 /* --- Holds have ended --- */
 
 /* By the clock that is furthest behind. */
-static void judge_ended(struct judge *judge, const struct history_rest *rest)
+static bool is_long_over(const struct judge *judge, const struct known_order *order)
 {
 	int64_t latest_ms = judge_wall_ms(judge) - judge->behind_ms - judge->jumps_ms - judge->terms.rest_ms;
+
+	return judge->terms.rest_ms && order->life == LIFE_HELD && !order->is_void && order->hold_expires_at_ms < latest_ms;
+}
+
+bool judge_has_late_holds(const struct judge *judge, uint32_t sale)
+{
+	for (uint32_t i = 0; i < judge->order_count; i++)
+		if (judge->orders[i].sale == sale && is_long_over(judge, &judge->orders[i]))
+			return true;
+	return false;
+}
+
+static void judge_ended(struct judge *judge, const struct history_rest *rest)
+{
 	char id[UUID_TEXT_SIZE];
 
-	for (uint32_t i = 0; judge->terms.rest_ms && rest->armed && i < judge->order_count; i++) {
+	for (uint32_t i = 0; rest->armed && i < judge->order_count; i++) {
 		const struct known_order *order = &judge->orders[i];
 
-		if (order->sale != rest->sale || order->life != LIFE_HELD || order->is_void || order->hold_expires_at_ms >= latest_ms)
+		if (order->sale != rest->sale || !is_long_over(judge, order))
 			continue;
 		uuid_format(&order->id, id);
 		judge_broken(judge, "hold-for-ever", "order %s of %s was held until %lld ms ago, and is still held at the end",

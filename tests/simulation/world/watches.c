@@ -7,7 +7,12 @@
 #include "simulation/judge/watch_stock.h"
 #include "simulation/world/parts.h"
 
-enum { QUIET_MS = 20000, LOOK_MS = 100, STOCK = HISTORY_NODES - 1 }; /* STOCK: the judge's number of its machine */
+enum {
+	QUIET_MS = 20000,
+	ENDS_MS = 10000,
+	LOOK_MS = 100,
+	STOCK = HISTORY_NODES - 1
+}; /* STOCK: the judge's number of its machine */
 
 static struct {
 	struct watch_ledger *ledger;
@@ -290,21 +295,40 @@ static bool is_quiet(struct world *world)
 	return !world->log || (watches_is_drained(world) && journal_sim_in_flight(world->log) == 0);
 }
 
+/* Whether the stock has it; nobody has a stock in memory while its gate is away. */
+static bool look_at_lots(struct world *world, uint32_t sale, struct history_stock_lot *lots, uint32_t *count)
+{
+	uint32_t epoch;
+
+	*count = 0;
+	if (world->redis)
+		return watch_stock_redis_lots(world->redis, sale, &epoch, lots, count);
+	return world->gates[0].stock && watch_stock_memory_lots(world->gates[0].stock, sale, &epoch, lots, count);
+}
+
 static void tell_rest(struct world *world, uint32_t sale)
 {
 	struct history_rest rest = {.sale = sale};
 	struct history_stock_lot lots[HISTORY_LOTS] = {{0}};
-	uint32_t epoch, count = 0;
+	uint32_t count;
 
-	if (world->redis) {
-		rest.armed = watch_stock_redis_lots(world->redis, sale, &epoch, lots, &count);
+	rest.armed = look_at_lots(world, sale, lots, &count);
+	if (world->redis)
 		rest.outbox = watch_stock_redis_outbox(world->redis, sale);
-	} else if (world->gates[0].stock) {
-		rest.armed = watch_stock_memory_lots(world->gates[0].stock, sale, &epoch, lots, &count);
-	}
 	for (uint32_t i = 0; i < count; i++)
 		rest.lots[i].stock = lots[i];
 	watch_ledger_rest(eyes.ledger, world->disk ? eyes.database : ledger_sim_database(world->server), &rest);
+}
+
+static bool has_late_holds(struct world *world)
+{
+	struct history_stock_lot lots[HISTORY_LOTS];
+	uint32_t count;
+
+	for (uint32_t sale = 1; sale <= world->plan->sale_count; sale++)
+		if (judge_has_late_holds(world->judge, sale) && look_at_lots(world, sale, lots, &count))
+			return true;
+	return false;
 }
 
 void watches_await_quiet(struct world *world)
@@ -315,11 +339,29 @@ void watches_await_quiet(struct world *world)
 		pause_sleep(LOOK_MS * WORLD_MS);
 }
 
+/*
+ * Who rests as worlds let it does so with work at hand as well: an end that waits for company, for
+ * milliseconds, is too late for the log then, and is taken back, time after time. So nobody rests
+ * late before a hold is said to have no end.
+ */
+static void await_ends(struct world *world)
+{
+	int64_t until_ns = clock_mono_ns() + ENDS_MS * WORLD_MS;
+
+	world_ask_begins(world);
+	while (has_late_holds(world) && clock_mono_ns() < until_ns)
+		pause_sleep(LOOK_MS * WORLD_MS);
+	world_ask_ends(world);
+	watches_await_quiet(world);
+}
+
 void watches_rest(struct world *world)
 {
 	struct node *before;
 
 	watches_await_quiet(world);
+	if (has_late_holds(world))
+		await_ends(world);
 	before = node_enter(NULL); /* nothing yields */
 	if (world->disk && !eyes.database)
 		open_database(world);

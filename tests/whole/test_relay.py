@@ -343,40 +343,84 @@ def test_a_replay_sends_again_by_time_or_id_and_moves_no_position(server, endpoi
     assert server.operate("GET", "/v1/relays/stdout").json["version"] == 0
 
 
+class Told:
+    """In the server's place: answers what it is told to."""
+
+    STATE = {"relay": "stdout", "version": 0, "updated_at": None, "position": None, "skipped": []}
+
+    def __init__(self, answers):
+        """answers(path): the body, always with 200. `asked` has the queries of the feed."""
+        told = self
+        self.asked = []
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                where = urllib.parse.urlsplit(self.path)
+                if where.path == "/v1/changes":
+                    told.asked.append(urllib.parse.parse_qs(where.query))
+                body = answers(self.path).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 @pytest.mark.parametrize("left", ["", "/2"])
 def test_a_replay_begins_at_the_time_of_its_change(server, left):
     """
     Found: the units that a reduction has left were taken for its time, so all was read from the
     beginning.
     """
-    asked = []
-
-    class Feed(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            where = urllib.parse.urlsplit(self.path)
-            if where.path == "/v1/changes":
-                asked.append(urllib.parse.parse_qs(where.query))
-            body = b'{"changes":[],"next":null}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    feed = ThreadingHTTPServer(("127.0.0.1", 0), Feed)
-    threading.Thread(target=feed.serve_forever, daemon=True).start()
+    feed = Told(lambda path: '{"changes":[],"next":null}' if path.startswith("/v1/changes") else json.dumps(Told.STATE))
     try:
         change = f"0193e0a1-5c3f-7000-9c1e-2f6a4b000001/order.reduced/1798797612500{left}"
-        code, _, log = ends(server, "--to", "-", "--replay", change, "--operator", f"http://127.0.0.1:{feed.server_port}")
+        code, _, log = ends(server, "--to", "-", "--replay", change, "--operator", feed.url)
     finally:
-        feed.shutdown()
-        feed.server_close()
+        feed.close()
     assert code == 1 and "no change of this id" in log, log
-    assert asked[0]["since"] == ["2027-01-01T10:00:12.500Z"], asked
+    assert feed.asked[0]["since"] == ["2027-01-01T10:00:12.500Z"], feed.asked
+
+
+@pytest.mark.parametrize("strange", ["<html>Back soon</html>", "{}", '{"changes":{},"version":"1","position":7,"skipped":[1]}'])
+def test_what_answers_in_the_servers_place_is_not_believed(server, strange):
+    """
+    Found: a proxy's own page, told with 200, was read as a relay without a position and a feed
+    without changes: a relay began with the first change there is, and a replay ended well that had
+    sent nothing.
+    """
+    server.make_sale("one", 5, hold_seconds=600)
+    buy(server, "one", "ann")
+    real, seen = server.operate("GET", "/v1/changes").body.decode(), {"relays": 0, "changes": 0}
+
+    def answers(path):
+        """To each question first that, and then the truth."""
+        kind = path.split("?")[0].split("/")[2]
+        seen[kind] += 1
+        if seen[kind] == 1:
+            return strange
+        return real if kind == "changes" else json.dumps(Told.STATE)
+
+    proxy = Told(answers)
+    try:
+        code, out, log = ends(server, "--to", "-", "--json", "--replay", "2020-01-01T00:00:00Z", "--operator", proxy.url)
+    finally:
+        proxy.close()
+    assert code == 0, log
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [change["id"] for change in json.loads(real)["changes"]], log
+    assert "what answers there is no Penstock" in log and seen["relays"] > 1 and seen["changes"] > 1, (seen, log)
 
 
 def test_a_replay_ends_where_it_is_told(server, endpoint):

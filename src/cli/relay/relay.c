@@ -28,8 +28,32 @@ static void lose(struct relay *relay, const char *why)
 	pause_end(&relay->rest);
 }
 
-/* A call of the server. The status; 0: it does not answer, and is left alone for a while. */
-static int call(struct relay *relay, const char *method, const char *path, json_t *body, json_t **answer)
+/*
+ * What the server says of a relay, and of the feed. What is in front of it may answer in its place,
+ * with 200 and a page of its own: that says nothing of where the relay stands, or of what there is.
+ */
+static bool is_state(const json_t *answer)
+{
+	const json_t *position = json_object_get(answer, "position"), *skipped = json_object_get(answer, "skipped"), *id;
+	bool is = json_is_integer(json_object_get(answer, "version")) && (json_is_null(position) || json_is_object(position)) &&
+		  json_is_array(skipped);
+	size_t i;
+
+	json_array_foreach(skipped, i, id) is = is && json_is_string(id);
+	return is;
+}
+
+static bool is_page(const json_t *answer)
+{
+	return json_is_array(json_object_get(answer, "changes"));
+}
+
+/*
+ * A call of the server. The status; 0: it does not answer, or with 200 something that is not its
+ * own, and is left alone for a while.
+ */
+static int call(struct relay *relay, const char *method, const char *path, json_t *body, bool (*is_own)(const json_t *answer),
+		json_t **answer)
 {
 	int status = 0, result;
 
@@ -41,8 +65,11 @@ static int call(struct relay *relay, const char *method, const char *path, json_
 	result = client_call(&relay->client, method, path, body, &status, answer);
 	if (result == 0 && status >= 500)
 		result = -EAGAIN;
+	else if (result == 0 && status == 200 && !is_own(*answer))
+		result = -EBADMSG;
 	if (result < 0 && !backoff_failed(&relay->server))
-		log_warn("relay", "the server does not answer", LOG_TEXT("error", error_text(result)), LOG_INT("status", status));
+		log_warn("relay", "the server does not answer", LOG_TEXT("error", client_error(&relay->client, result)),
+			 LOG_INT("status", status));
 	(void)backoff_note(&relay->server, &server_again, result);
 	if (result < 0) {
 		json_decref(*answer);
@@ -91,7 +118,7 @@ static bool begin(struct relay *relay)
 	int status, result;
 
 	place_path(relay, path, sizeof(path));
-	status = call(relay, "GET", path, NULL, &answer);
+	status = call(relay, "GET", path, NULL, is_state, &answer);
 	if (status == 0)
 		return false;
 	if (status != 200) {
@@ -131,7 +158,7 @@ static void look_again(struct relay *relay)
 	bool strange;
 
 	place_path(relay, path, sizeof(path));
-	if (call(relay, "GET", path, NULL, &answer) == 200) {
+	if (call(relay, "GET", path, NULL, is_state, &answer) == 200) {
 		take_state(relay, answer);
 		strange = !json_equal(ours, relay->kept) && !may_be_ours(relay, relay->kept);
 		if (strange && relay->settled)
@@ -153,7 +180,7 @@ static void keep(struct relay *relay)
 		return;
 	place_path(relay, path, sizeof(path));
 	status = call(relay, "PUT", path, json_pack("{s:I,s:O}", "version", (json_int_t)relay->version, "position", position),
-		      &answer);
+		      is_state, &answer);
 	if (status == 200) {
 		relay->moved = false;
 		relay->settled = true;
@@ -177,7 +204,7 @@ static void hear(struct relay *relay)
 	char path[128];
 
 	place_path(relay, path, sizeof(path));
-	if (call(relay, "GET", path, NULL, &answer) == 200)
+	if (call(relay, "GET", path, NULL, is_state, &answer) == 200)
 		take_state(relay, answer);
 	json_decref(answer);
 }
@@ -259,7 +286,7 @@ static void fetch(struct relay *relay)
 		 : since[0]     ? "&since="
 				: "",
 		 relay->next[0] ? relay->next : since, waits ? "&wait=1s" : "");
-	status = call(relay, "GET", path, NULL, &page);
+	status = call(relay, "GET", path, NULL, is_page, &page);
 	if (status == 200)
 		take_page(relay, page);
 	else if (status == 410)

@@ -84,6 +84,10 @@ def test_a_sale_that_is_refused_waits_and_the_others_go_on(server, endpoint, rel
     assert stuck not in endpoint.ids()
     row = server.operate("GET", "/v1/log?action=relay.skip").json["rows"][0]
     assert row["detail"] == {"change": stuck, "reason": "no such order"} and row["subject"] == "default"
+    # Found: the limit that was told of a reason was another than it has.
+    for size, status in ((200, 200), (201, 422)):
+        answer = server.operate("POST", "/v1/relays/default/skip", {"change": "a/b/1", "reason": "x" * size})
+        assert answer.status == status and (status == 200 or "1 to 200 bytes" in answer.json["detail"]), answer.json
 
 
 def relay_command(server, *options, **popen):

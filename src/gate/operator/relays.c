@@ -149,7 +149,12 @@ void operator_relays_skip(struct ledger_task *task)
 	struct slice change = SLICE_NULL, reason = SLICE_NULL;
 	struct body_field fields[] = {
 		{.name = "change", .kind = BODY_TEXT, .target = &change, .required = true, .valid = change_valid, .rule = "the `id` of a change"},
-		{.name = "reason", .kind = BODY_TEXT, .target = &reason, .required = true, .valid = sale_name_valid, .rule = "a text of 1 to 128 bytes"},
+		{.name = "reason",
+		 .kind = BODY_TEXT,
+		 .target = &reason,
+		 .required = true,
+		 .valid = sale_name_valid,
+		 .rule = "1 to 200 bytes of text without control characters"},
 	};
 	struct buffer detail;
 	int r;

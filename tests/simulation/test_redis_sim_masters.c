@@ -145,6 +145,73 @@ static void test_a_stop_that_an_old_master_took_is_not_said_to_be_done(void **st
 	expect(1, "HGET {ps:7}:z stopped", "1");
 }
 
+static int stop_again(struct gate *asked, const struct stock_brake_change *change)
+{
+	return asked->stock->ops->brake(asked->stock, GATE_SALE, change);
+}
+
+/*
+ * Found by the world 31022573 of a cluster: one replica had it and was enough, the other was behind
+ * and became the master, and was sold from before the ledger had heard of the stop.
+ */
+static void test_a_stop_that_one_replica_lacks_is_not_said_to_be_done_before_the_ledger_has_it(void **state)
+{
+	const struct stock_brake_change change = {.stopped = true, .actor = "anna", .request = uuid_make(&gate.ids, 0, GATE_SALE)};
+
+	(void)state;
+	set_lag(20 * MS);
+	pass_looking(&gate, 500);
+	redis_group_set_apart(group, 1, true); /* it may be promoted all the same */
+	assert_int_equal(stop_again(&gate, &change), STOCK_OUTCOME_UNKNOWN);
+	assert_true(is_stopped(&gate));
+	expect(0, "HGET {ps:7}:z stopped", "1");
+	assert_int_equal(stop_again(&gate, &change), STOCK_OUTCOME_UNKNOWN); /* that it is there already proves nothing */
+	gate.stock->ops->brake_written(gate.stock, GATE_SALE, 1);
+	assert_int_equal(stop_again(&gate, &change), STOCK_REPLAY);
+}
+
+static void test_a_stop_that_every_replica_has_heard_of_late_is_done(void **state)
+{
+	const struct stock_brake_change change = {.stopped = true, .actor = "anna", .request = uuid_make(&gate.ids, 0, GATE_SALE)};
+
+	(void)state;
+	set_lag(20 * MS);
+	pass_looking(&gate, 500);
+	redis_group_set_lag(group, 1, 400 * MS); /* longer than a gate waits */
+	assert_int_equal(stop_again(&gate, &change), STOCK_OUTCOME_UNKNOWN);
+	pass_looking(&gate, 2000);
+	redis_group_set_lag(group, 1, 20 * MS);
+	pass_looking(&gate, 500);
+	assert_int_equal(stop_again(&gate, &change), STOCK_REPLAY);
+	expect(1, "HGET {ps:7}:z stopped", "1");
+}
+
+static void test_a_stop_loads_the_functions_again_that_a_master_has_lost(void **state)
+{
+	(void)state;
+	set_lag(20 * MS);
+	pass_looking(&gate, 500);
+	freeReplyObject(ask(0, "FUNCTION FLUSH"));
+	assert_int_equal(stop(&gate), STOCK_DONE);
+	expect(0, "HGET {ps:7}:z stopped", "1");
+}
+
+/* A gate that has begun meanwhile has never seen the other replica. */
+static void test_how_many_replicas_must_have_a_stop_is_known_by_the_masters_settings(void **state)
+{
+	struct gate fresh;
+
+	(void)state;
+	redis_sim_set_down(redis_group_server(group, 2), true);
+	lone_thread_pass(&lone, 1000);
+	open_gate(&fresh, REDIS_GROUP_URL);
+	fresh.epoch = 1;
+	pass_looking(&fresh, 500);
+	assert_int_equal(gate_buy(&fresh, "ann", "k").outcome, STOCK_DONE); /* one of them is enough for that */
+	assert_int_equal(stop(&fresh), STOCK_OUTCOME_UNKNOWN);
+	gate_close(&fresh);
+}
+
 static void test_a_replica_that_lagged_and_is_promoted_is_fenced(void **state)
 {
 	(void)state;
@@ -242,6 +309,10 @@ int main(void)
 		TEST(test_a_lease_counts_from_when_it_was_asked_for),
 		TEST(test_a_stop_at_a_gate_that_was_held_up_beyond_its_lease_is_told_to_the_master),
 		TEST(test_a_stop_that_an_old_master_took_is_not_said_to_be_done),
+		TEST(test_a_stop_that_one_replica_lacks_is_not_said_to_be_done_before_the_ledger_has_it),
+		TEST(test_a_stop_that_every_replica_has_heard_of_late_is_done),
+		TEST(test_a_stop_loads_the_functions_again_that_a_master_has_lost),
+		TEST(test_how_many_replicas_must_have_a_stop_is_known_by_the_masters_settings),
 		TEST(test_an_old_masters_answer_that_comes_behind_the_lease_is_unknown),
 		TEST(test_a_replica_that_lagged_and_is_promoted_is_fenced),
 		TEST(test_an_old_master_that_missed_nothing_and_is_promoted_again_is_fenced),

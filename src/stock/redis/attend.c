@@ -77,18 +77,33 @@ bool redis_lease_holds(struct stock_redis *redis, const struct redis_connection 
 	return since_ns > 0 && clock_mono_ns() - since_ns < redis->lease_ns;
 }
 
-bool redis_confirm(struct stock_redis *redis, struct redis_connection *connection, int64_t sent_ns)
+void redis_attend_write(struct stock_redis *redis, struct redis_trip *trip)
+{
+	write_call(redis, trip, 0, false);
+}
+
+int64_t redis_followers(struct stock_redis *redis, struct redis_connection *connection)
+{
+	int64_t most = redis_pool_replicas(&redis->pool);
+
+	if (connection && !connection->broken && redis_connection_look(connection) == 0 && connection->server.replicas > most)
+		most = connection->server.replicas;
+	return most > redis->replicas_set ? most : redis->replicas_set;
+}
+
+bool redis_confirm(struct stock_redis *redis, struct redis_connection *connection, int64_t sent_ns, int64_t replicas)
 {
 	redisReply *reply;
-	bool confirmed;
+	int64_t count = 0;
 
 	if (redis->lease_ns == 0)
 		return true;
 	if (!connection || connection->broken)
 		return false;
-	reply = redis_connection_command(connection, "WAIT 1 %d", CONFIRM_MS);
-	confirmed = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= 1;
-	if (confirmed) {
+	reply = redis_connection_command(connection, "WAIT %lld %d", (long long)replicas, CONFIRM_MS);
+	if (reply && reply->type == REDIS_REPLY_INTEGER)
+		count = reply->integer;
+	if (count >= 1) {
 		if (atomic_load(&redis->lease_generation) != connection->generation) {
 			atomic_store(&redis->lease_since_ns, 0); /* no other server's moment counts for this one */
 			atomic_store(&redis->lease_generation, connection->generation);
@@ -97,7 +112,7 @@ bool redis_confirm(struct stock_redis *redis, struct redis_connection *connectio
 	}
 	if (reply)
 		freeReplyObject(reply);
-	return confirmed;
+	return count >= 1 && count >= replicas;
 }
 
 static int attend(struct stock_redis *redis, uint32_t claimed, bool leaves)
@@ -115,7 +130,7 @@ static int attend(struct stock_redis *redis, uint32_t claimed, bool leaves)
 	if (outcome == STOCK_DONE)
 		take_gates(redis, &answer);
 	if (outcome == STOCK_DONE && !leaves)
-		(void)redis_confirm(redis, trip.connection, sent_ns); /* else what was known goes on to grow old */
+		(void)redis_confirm(redis, trip.connection, sent_ns, 1); /* else what was known goes on to grow old */
 	if (outcome == STOCK_DONE && redis_lease_holds(redis, trip.connection))
 		redis_pool_set_fault(&redis->pool, NULL);
 	redis_trip_end(&trip);

@@ -109,13 +109,15 @@ struct brake_call {
 	const struct stock_brake_change *change; /* NULL: none */
 	struct stock_brake there;                /* out: as it is now */
 	bool repeated;                           /* out: the change was there */
-	bool proven;                             /* out: of a stop: this server is the master */
+	bool proven;                             /* out: of a stop: whoever is promoted has it, or the ledger */
 };
 
 /*
  * A stop is told to whatever server can be reached: others may sell by it who have a lease where
- * this process, which was held up, has none. That it is told is said only where a replica has it
- * too: else another server may be the master, and its gates have not heard of the stop.
+ * this process, which was held up, has none. That it is told is said only where each replica has it
+ * that may be promoted: of a stop that one of them lacks nobody has to know any more when that one
+ * is the master. Where the ledger has it, one replica is enough, as proof that this is the master:
+ * whoever is promoted is sold from when the sale was built again, by the ledger.
  */
 static bool is_stop(const struct brake_call *asked)
 {
@@ -141,9 +143,19 @@ static void write_argument(struct buffer *out, const struct brake_call *asked)
 		write_change(out, asked->change);
 }
 
+/* Behind a stop that was answered. */
+static bool prove(struct stock_redis *redis, struct redis_trip *trip, const struct brake_call *asked, int64_t sent_ns)
+{
+	const struct stock_brake_change *its = brake_find(&asked->there, &asked->change->request);
+	const bool written = its && its->serial <= asked->there.written;
+
+	return redis_confirm(redis, trip->connection, sent_ns, written ? 1 : redis_followers(redis, trip->connection));
+}
+
 static enum redis_end call_once(struct stock_redis *redis, uint32_t sale, struct brake_call *asked)
 {
 	const struct redis_look look = redis_sales_look(&redis->sales, sale);
+	const bool asks = is_stop(asked) && redis->lease_ns > 0;
 	struct redis_reader answer;
 	struct redis_trip trip;
 	enum redis_end end;
@@ -154,6 +166,8 @@ static enum redis_end call_once(struct stock_redis *redis, uint32_t sale, struct
 	trip.unconfirmed = is_stop(asked);
 	redis_trip_call(&trip, REDIS_BRAKE, sale, &look);
 	write_argument(redis_trip_argument(&trip), asked);
+	if (asks)
+		redis_attend_write(redis, &trip); /* one that was there already has written nothing */
 	sent_ns = clock_mono_ns();
 	redis_trip_send(&trip);
 	end = redis_trip_next(&trip, &answer);
@@ -164,9 +178,9 @@ static enum redis_end call_once(struct stock_redis *redis, uint32_t sale, struct
 		if (asked->there.serial == 0)
 			end = REDIS_LOST;
 	}
-	if (end == REDIS_ANSWERED && is_stop(asked))
-		asked->proven = asked->repeated ? redis_lease_holds(redis, trip.connection)
-						: redis_confirm(redis, trip.connection, sent_ns);
+	asked->proven = !asks;
+	if (asks && redis_trip_next(&trip, &answer) == REDIS_ANSWERED && end == REDIS_ANSWERED)
+		asked->proven = prove(redis, &trip, asked, sent_ns);
 	redis_trip_end(&trip);
 	return end;
 }

@@ -97,7 +97,7 @@ static int64_t cut_off_ns(const redisReply *reply, bool sentinel)
 	return seconds * INT64_C(1000000000);
 }
 
-static int check_settings(struct redis_connection *connection, bool sentinel, int64_t *lag_ns)
+static int check_settings(struct redis_connection *connection, bool sentinel, int64_t *lag_ns, int64_t *replicas)
 {
 	redisReply *reply = redis_connection_command(connection, "CONFIG GET %s %s %s", "appendfsync", "min-replicas-to-write",
 						     "min-replicas-max-lag");
@@ -106,6 +106,8 @@ static int check_settings(struct redis_connection *connection, bool sentinel, in
 		return -ENOTCONN;
 	tell_settings(reply, &connection->server);
 	*lag_ns = cut_off_ns(reply, sentinel);
+	*replicas = atoi(setting(reply, "min-replicas-to-write"));
+	*replicas += *replicas > 0;
 	freeReplyObject(reply);
 	return 0;
 }
@@ -151,7 +153,7 @@ static int check_functions(struct redis_connection *connection, const struct red
 }
 
 int redis_check_server(struct redis_connection *connection, const struct redis_library *library, bool force, bool sentinel,
-		       int64_t *lag_ns)
+		       int64_t *lag_ns, int64_t *replicas)
 {
 	int r = check_version(&connection->server);
 
@@ -160,6 +162,6 @@ int redis_check_server(struct redis_connection *connection, const struct redis_l
 	if (r == 0)
 		r = check_functions(connection, library);
 	if (r == 0)
-		r = check_settings(connection, sentinel, lag_ns);
+		r = check_settings(connection, sentinel, lag_ns, replicas);
 	return r;
 }

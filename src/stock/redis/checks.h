@@ -9,7 +9,8 @@
  * functions are loaded by it. *lag_ns: how long a master that is cut off, from its replicas and
  * from us, may go on granting until it misses them (min-replicas-max-lag, and a second). 0 where it
  * has no replicas to miss, or never stops by itself; where it may not be asked and Sentinels
- * (`sentinel`) may promote another, what Redis does if it is not told otherwise.
+ * (`sentinel`) may promote another, what Redis does if it is not told otherwise. *replicas: how
+ * many there are, by min-replicas-to-write, which is to be one less; 0 where that does not tell.
  */
 int redis_check_server(struct redis_connection *connection, const struct redis_library *library, bool force, bool sentinel,
-		       int64_t *lag_ns) MUST_CHECK;
+		       int64_t *lag_ns, int64_t *replicas) MUST_CHECK;

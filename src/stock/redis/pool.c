@@ -73,6 +73,8 @@ void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connec
 	if (other)
 		pool->generation++;
 	pool->server = *server;
+	if (server->replicas > pool->replicas)
+		pool->replicas = server->replicas;
 	backoff_reset(&pool->backoff);
 	connection->generation = pool->generation;
 	lock_release(&pool->lock);
@@ -120,6 +122,16 @@ void redis_pool_give(struct redis_pool *pool, struct redis_connection *connectio
 	lock_release(&pool->lock);
 	if (!keep)
 		redis_connection_free(connection);
+}
+
+int64_t redis_pool_replicas(struct redis_pool *pool)
+{
+	int64_t replicas;
+
+	lock_take(&pool->lock);
+	replicas = pool->replicas;
+	lock_release(&pool->lock);
+	return replicas;
 }
 
 struct redis_server redis_pool_server(struct redis_pool *pool)

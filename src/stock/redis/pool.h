@@ -20,6 +20,7 @@ struct redis_pool {
 	unsigned idle_count;
 	uint64_t generation;
 	struct redis_server server;  /* the last that was met */
+	int64_t replicas;            /* the most that one was seen with */
 	struct backoff backoff;      /* of opening one */
 	_Atomic(const char *) fault; /* static text; NULL: none */
 };
@@ -36,5 +37,7 @@ void redis_pool_give(struct redis_pool *pool, struct redis_connection *connectio
  */
 void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connection);
 void redis_pool_set_fault(struct redis_pool *pool, const char *fault);
+/* The most replicas that a server was ever seen with. */
+int64_t redis_pool_replicas(struct redis_pool *pool);
 /* As the server was when it was last looked at. */
 struct redis_server redis_pool_server(struct redis_pool *pool);

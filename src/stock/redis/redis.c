@@ -341,7 +341,8 @@ static int check_server(struct stock_redis *redis, bool force)
 		log_error("stock", "Redis cannot be used", LOG_TEXT("reason", reason));
 		return redis_reason_is_refusal(reason) ? error_origin(-EACCES) : -ENOTCONN;
 	}
-	r = redis_check_server(connection, &redis->library, force, redis->pool.url.sentinel, &redis->stock.quiesce_other_ns);
+	r = redis_check_server(connection, &redis->library, force, redis->pool.url.sentinel, &redis->stock.quiesce_other_ns,
+			       &redis->replicas_set);
 	if (redis->stock.quiesce_other_ns > 0) {
 		redis->lease_ns = LEASE_NS;
 		redis->stock.quiesce_ns = LEASE_NS + LEASE_MARGIN_NS;

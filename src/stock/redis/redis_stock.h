@@ -63,6 +63,7 @@ struct stock_redis {
 	_Atomic int64_t next_look_ns;      /* when the server is looked at again */
 	_Atomic uint32_t expire_from;      /* the sale whose holds are looked for next */
 	int64_t lease_ns;                  /* see attend.c; 0: there are no replicas that could be promoted */
+	int64_t replicas_set;              /* how many there are by min-replicas-to-write; 0: it does not tell */
 	_Atomic uint64_t lease_generation; /* of the connections to the server that it is of */
 	_Atomic int64_t lease_since_ns;    /* monotonic: at that moment a replica followed it; 0: it is not known */
 	struct redis_report acknowledging; /* between the two halves of an acknowledgement: there is one at a time */
@@ -111,9 +112,19 @@ void redis_attend(struct stock_redis *redis);
 bool redis_lease_holds(struct stock_redis *redis, const struct redis_connection *connection);
 /*
  * Behind a write that was sent on this connection at sent_ns, with nothing since: whether a replica
- * has it, which begins the lease anew. True where there are no replicas.
+ * has it, which begins the lease anew, and so many of them. True where there are no replicas.
  */
-bool redis_confirm(struct stock_redis *redis, struct redis_connection *connection, int64_t sent_ns);
+bool redis_confirm(struct stock_redis *redis, struct redis_connection *connection, int64_t sent_ns, int64_t replicas);
+/*
+ * A call that writes whatever there is, for redis_confirm(): what was there before it a replica
+ * that has it has too. Its answer is of no interest.
+ */
+void redis_attend_write(struct stock_redis *redis, struct redis_trip *trip);
+/*
+ * How many replicas may be promoted: as many as this process has ever seen at a master, for one
+ * that is away now may come back, or as min-replicas-to-write tells. The server is asked.
+ */
+int64_t redis_followers(struct stock_redis *redis, struct redis_connection *connection);
 /* Why this process sells nothing from this Redis; NULL: it does. */
 const char *redis_why_standing_by(struct stock_redis *redis);
 /*

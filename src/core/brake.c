@@ -36,6 +36,13 @@ int brake_follow(struct stock *stock, struct sale_catalog *catalog, uint32_t sal
 	return sale_catalog_brake(catalog, sale, stock->ops->brake_of(stock, sale, &brake) ? meaning(&brake) : SALE_BRAKE_NONE);
 }
 
+bool brake_has_lost(struct stock *stock, uint32_t sale, const struct uuid *request)
+{
+	struct stock_brake brake;
+
+	return stock->ops->brake_of(stock, sale, &brake) && stock_brake_has_lost(&brake, request);
+}
+
 enum sale_state brake_state(struct stock *stock, const struct sale *sale)
 {
 	struct stock_brake brake;

@@ -19,6 +19,11 @@ int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, 
 	      const struct ledger_actor *actor) MUST_CHECK;
 /* Shows the gates what the stock knows by now. 0 or -ENOMEM. */
 int brake_follow(struct stock *stock, struct sale_catalog *catalog, uint32_t sale) MUST_CHECK;
+/*
+ * Whether this process has known a change that was made for the request, and the stock has another
+ * history since: one from before it, or one that has gone on without it.
+ */
+bool brake_has_lost(struct stock *stock, uint32_t sale, const struct uuid *request);
 /* The state of a sale as the ledger has it, with what the stock knows. */
 enum sale_state brake_state(struct stock *stock, const struct sale *sale);
 /*

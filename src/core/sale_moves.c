@@ -167,7 +167,14 @@ static bool was_let_go_on(const struct sale_control *control, const struct ledge
 
 int sale_control_brake(const struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor)
 {
+	int r = SALE_CONTROL_DONE;
+
 	if (!stopped && was_let_go_on(control, actor))
 		return SALE_CONTROL_REPEATED;
+	/* A stop that was made while the stock was away, and somebody has said otherwise since. */
+	if (stopped && actor->request && brake_has_lost(control->settings.stock, number, &actor->request->id))
+		r = sale_control_asked_before(control, actor);
+	if (r)
+		return r;
 	return sale_control_by_stock(control, brake_set(control->settings.stock, control->settings.catalog, number, stopped, actor));
 }

@@ -254,6 +254,12 @@ struct stock_brake {
 	uint32_t serial;  /* of the newest, or above it where the sale was dropped since; 0: nobody has touched it */
 	uint32_t written; /* the ledger has been told of all up to this one */
 	bool stopped;     /* as the newest says */
+	/*
+	 * Whose changes this process has known that are in the history no more: of these the ledger
+	 * is asked whether they were done. The newest, oldest first.
+	 */
+	uint32_t lost_count;
+	struct uuid lost[STOCK_BRAKE_CHANGES];
 	uint32_t count;
 	struct stock_brake_change changes[STOCK_BRAKE_CHANGES]; /* the newest, oldest first */
 };
@@ -262,6 +268,15 @@ struct stock_brake {
 static inline bool stock_brake_pending(const struct stock_brake *brake)
 {
 	return brake->written < brake->serial;
+}
+
+/* Whether a change was known that was made for this request, and the history has it no more. */
+static inline bool stock_brake_has_lost(const struct stock_brake *brake, const struct uuid *request)
+{
+	for (uint32_t i = 0; i < brake->lost_count; i++)
+		if (uuid_equal(&brake->lost[i], request))
+			return true;
+	return false;
 }
 
 /* Whose processes sell from a stock that those of several versions share. */

@@ -63,6 +63,35 @@ bool brake_table_get(struct brake_table *table, uint32_t sale, struct stock_brak
 	return entry != NULL;
 }
 
+const struct stock_brake_change *brake_find(const struct stock_brake *brake, const struct uuid *request)
+{
+	for (uint32_t i = 0; i < brake->count; i++)
+		if (uuid_equal(&brake->changes[i].request, request))
+			return &brake->changes[i];
+	return NULL;
+}
+
+static void lose(struct stock_brake *brake, const struct uuid *request)
+{
+	if (stock_brake_has_lost(brake, request))
+		return;
+	if (brake->lost_count == STOCK_BRAKE_CHANGES)
+		memmove(&brake->lost[0], &brake->lost[1], --brake->lost_count * sizeof(brake->lost[0]));
+	brake->lost[brake->lost_count++] = *request;
+}
+
+static void replace(struct stock_brake *known, const struct stock_brake *there)
+{
+	for (uint32_t i = 0; i < known->count; i++)
+		if (!brake_find(there, &known->changes[i].request))
+			lose(known, &known->changes[i].request);
+	known->serial = there->serial;
+	known->written = there->written;
+	known->stopped = there->stopped;
+	known->count = there->count;
+	memcpy(known->changes, there->changes, there->count * sizeof(there->changes[0]));
+}
+
 /*
  * Another change has the number: what is known here was made while the stock could not be reached.
  * The stock's is the one that all hear of, and the ledger has ours.
@@ -84,7 +113,7 @@ int brake_table_learn(struct brake_table *table, uint32_t sale, const struct sto
 	if (!entry)
 		entry = add(table, sale);
 	if (entry && (entry->brake.serial < brake->serial || is_overtaken(&entry->brake, brake)))
-		copy(&entry->brake, brake);
+		replace(&entry->brake, brake);
 	else if (entry && entry->brake.serial == brake->serial && entry->brake.written < brake->written)
 		entry->brake.written = brake->written;
 	lock_release(&table->lock);
@@ -93,20 +122,14 @@ int brake_table_learn(struct brake_table *table, uint32_t sale, const struct sto
 
 static void append(struct stock_brake *brake, const struct stock_brake_change *change)
 {
-	if (brake->count == STOCK_BRAKE_CHANGES)
+	if (brake->count == STOCK_BRAKE_CHANGES) {
+		lose(brake, &brake->changes[0].request);
 		memmove(&brake->changes[0], &brake->changes[1], --brake->count * sizeof(brake->changes[0]));
+	}
 	brake->serial++;
 	brake->stopped = change->stopped;
 	brake->changes[brake->count] = *change;
 	brake->changes[brake->count++].serial = brake->serial;
-}
-
-const struct stock_brake_change *brake_find(const struct stock_brake *brake, const struct uuid *request)
-{
-	for (uint32_t i = 0; i < brake->count; i++)
-		if (uuid_equal(&brake->changes[i].request, request))
-			return &brake->changes[i];
-	return NULL;
 }
 
 int brake_table_change(struct brake_table *table, uint32_t sale, const struct stock_brake_change *change)

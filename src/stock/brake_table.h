@@ -29,7 +29,7 @@ const struct stock_brake_change *brake_find(const struct stock_brake *brake, con
 int brake_table_change(struct brake_table *table, uint32_t sale, const struct stock_brake_change *change) MUST_CHECK;
 /*
  * What is older than what is known changes nothing; of the same serial what is written stays
- * written. 0 or -ENOMEM.
+ * written. Whose changes the newer history lacks is remembered. 0 or -ENOMEM.
  */
 int brake_table_learn(struct brake_table *table, uint32_t sale, const struct stock_brake *brake) MUST_CHECK;
 /* The ledger has all up to this serial. */

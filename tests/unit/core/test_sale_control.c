@@ -1439,6 +1439,31 @@ static void test_a_late_retry_of_a_stop_does_nothing_with_its_key(void **state)
 	assert_string_equal(stops, "-anna +olga");
 }
 
+/* By then the stock has the newer changes alone: the ledger knows that it was done. */
+static void test_a_late_retry_of_a_stop_that_the_history_has_no_more_does_nothing(void **state)
+{
+	struct house *house = *state;
+	struct uuid_generator ids = {0};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+	uint8_t no_body[SHA256_SIZE];
+	char stops[2048], before[2048];
+
+	sha256(SLICE(""), no_body);
+	request.body = uuid_of_hash(no_body);
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, &request), 0);
+	assert_int_equal(care(house), 0);
+	for (int i = 0; i < STOCK_BRAKE_CHANGES + 1; i++)
+		assert_int_equal(brake_by(house, "olga", i % 2, NULL), 0);
+	assert_int_equal(care(house), 0);
+	read_stops(house, before, sizeof(before));
+	assert_int_equal(brake_by(house, "anna", true, &request), SALE_CONTROL_REPEATED);
+	assert_int_equal(ask(house, "ann"), STOCK_DONE);
+	assert_int_equal(care(house), 0);
+	read_stops(house, stops, sizeof(stops));
+	assert_string_equal(stops, before);
+}
+
 /*
  * A stock in memory forgets with a restart who has asked for what: a client's late retry of its
  * release sold from a sale that somebody had stopped since, until the ledger had said so.
@@ -1551,6 +1576,7 @@ int main(void)
 		TEST(test_a_version_from_before_a_stop_is_not_shown_with_it),
 		TEST(test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log),
 		TEST(test_a_late_retry_of_a_stop_does_nothing_with_its_key),
+		TEST(test_a_late_retry_of_a_stop_that_the_history_has_no_more_does_nothing),
 		TEST(test_a_late_retry_of_a_release_does_nothing_though_the_stock_has_forgotten_it),
 		TEST(test_what_the_ledger_does_not_know_yet_is_not_shown_over_a_stop),
 		TEST(test_a_sale_that_only_the_clock_has_opened_is_stopped),

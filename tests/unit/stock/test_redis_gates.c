@@ -411,6 +411,34 @@ static void test_what_was_stopped_without_redis_is_not_taken_for_the_release_beh
 }
 
 /*
+ * Found by the world 31024757 of a cluster, too: the one gate that knew whose stop it was forgot it
+ * when it took the history of Redis, and a late retry stopped the sale again.
+ */
+static void test_whose_stop_it_was_is_remembered_where_the_history_of_redis_lacks_it(void **state)
+{
+	struct uuid_generator ids = {0};
+	const struct stock_brake_change release = {.stopped = false, .actor = "olga", .request = uuid_make(&ids, 7, GATE_SALE)};
+	struct stock_brake_change made;
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	stop(&gates[0]);
+	assert_true(gates[0].stock->ops->brake_of(gates[0].stock, GATE_SALE, &brake));
+	made = brake.changes[0];
+	assert_false(stock_brake_has_lost(&brake, &made.request));
+	gates[0].stock->ops->brake_written(gates[0].stock, GATE_SALE, 1);
+	redis_place_run(place, "DEL {ps:%d}:z", GATE_SALE); /* it has never heard of the stop */
+	assert_int_equal(gates[1].stock->ops->brake(gates[1].stock, GATE_SALE, &release), 0);
+	assert_int_equal(gate_refresh(&gates[0]), STOCK_DONE);
+	assert_true(gates[0].stock->ops->brake_of(gates[0].stock, GATE_SALE, &brake));
+	assert_int_equal(brake.count, 1);
+	assert_string_equal(brake.changes[0].actor, "olga");
+	assert_true(stock_brake_has_lost(&brake, &made.request));
+	assert_false(stock_brake_has_lost(&brake, &release.request));
+}
+
+/*
  * What one gate did is known at another for its request, also where Redis has forgotten it in
  * between.
  */
@@ -787,6 +815,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_another_change_of_the_same_number_is_not_written_for_that, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_was_stopped_without_redis_is_not_taken_for_the_release_behind_it,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_whose_stop_it_was_is_remembered_where_the_history_of_redis_lacks_it, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_redis_that_forgets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_history_that_cannot_be_read_is_none, set_up, tear_down),

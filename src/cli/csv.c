@@ -32,10 +32,8 @@ void csv_end_line(struct buffer *out)
 
 void csv_reader_init(struct csv_reader *reader, struct slice text)
 {
-	static const char mark[] = "\xef\xbb\xbf"; /* of byte order, in UTF-8 */
-	size_t skipped = text.size >= 3 && memcmp(text.data, mark, 3) == 0 ? 3 : 0;
-
-	*reader = (struct csv_reader){text.data + skipped, text.data + text.size, 1};
+	text = slice_without_mark(text);
+	*reader = (struct csv_reader){text.data, text.data + text.size, 1};
 }
 
 /* Behind a field: a comma, a line's end, or the text's. */

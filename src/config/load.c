@@ -180,7 +180,8 @@ static int take_secret_file(struct loading *loading, const struct setting *setti
 			    const char *name)
 {
 	char *path = strndup(path_text.size > 0 ? path_text.data : "", path_text.size);
-	size_t size, kept;
+	struct slice secret;
+	size_t size;
 	char *data;
 	int error;
 
@@ -194,13 +195,15 @@ static int take_secret_file(struct loading *loading, const struct setting *setti
 		free(path);
 		return error;
 	}
-	kept = size > 0 && data[size - 1] == '\n' ? size - 1 : size;
-	if (kept == 0) {
+	secret = slice_without_mark((struct slice){data, size});
+	if (secret.size > 0 && secret.data[secret.size - 1] == '\n')
+		secret.size--;
+	if (secret.size == 0) {
 		begin_error(loading, place, name);
 		buffer_printf(loading->error, "%s is empty; it must hold the secret", path);
 		error = -EINVAL;
 	} else {
-		error = parse(loading, setting, (struct slice){data, kept}, place, name);
+		error = parse(loading, setting, secret, place, name);
 	}
 	explicit_bzero(data, size);
 	free(data);
@@ -329,7 +332,7 @@ static int take_file(struct loading *loading, const char *path, bool must_exist)
 		buffer_append_text(loading->error, why_unread(error));
 		return error == ENOENT || error == ENOMEM ? -error : -EINVAL;
 	}
-	error = take_lines(loading, (struct slice){data, size}, path);
+	error = take_lines(loading, slice_without_mark((struct slice){data, size}), path);
 	explicit_bzero(data, size); /* it may hold secrets */
 	free(data);
 	return error;

@@ -208,7 +208,8 @@ static int add_jwk(struct key_set *set, const json_t *jwk, const char **reason)
 int key_set_of_jwks(struct key_set **out, struct slice text, const char **reason)
 {
 	struct key_set *set = calloc(1, sizeof(*set));
-	json_t *object = json_loadb(text.data ? text.data : "", text.size, JSON_REJECT_DUPLICATES, NULL);
+	struct slice json = slice_without_mark(text);
+	json_t *object = json_loadb(json.data ? json.data : "", json.size, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *keys = json_object_get(object, "keys"), *jwk;
 	int r = set ? 0 : error_origin(-ENOMEM);
 	size_t i;

@@ -51,6 +51,17 @@ static inline struct slice slice_trim(struct slice text)
 }
 
 /*
+ * Without the mark of byte order that some editors write in front of UTF-8: it is no part of a
+ * text.
+ */
+static inline struct slice slice_without_mark(struct slice text)
+{
+	bool marked = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0;
+
+	return marked ? (struct slice){text.data + 3, text.size - 3} : text;
+}
+
+/*
  * Walks a comma-separated list, whose items come trimmed and may be empty; false at its end. *place
  * begins as the whole list.
  */

@@ -72,6 +72,11 @@ def test_a_file_is_imported_and_again_changes_nothing(shop, text):
     assert shop.audit()
 
 
+@pytest.mark.parametrize("text", [json.dumps({"items": ITEMS, "sales": [SALE]}), LINES], ids=["json", "csv"])
+def test_a_mark_of_byte_order_is_no_part_of_a_file(server, text):
+    assert counts(imported(server, "\ufeff" + text, "--dry-run", "--json")) == (2, 0, 1, 0)
+
+
 def test_an_import_leaves_what_has_moved_on_as_it_is(shop):
     text = {"items": ITEMS, "sales": [{**SALE, "opens_at": None, "schedule": False}]}
     assert counts(imported(shop, text, "--json")) == (2, 0, 1, 0)

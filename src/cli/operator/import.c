@@ -150,7 +150,7 @@ static int import_run(struct cli *cli)
 		CLIENT_OPTIONS(&url, &json),
 	};
 	struct buffer text;
-	struct slice start;
+	struct slice body, start;
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 1, 1);
 
 	if (code != CLI_GO)
@@ -160,11 +160,10 @@ static int import_run(struct cli *cli)
 	buffer_append(&text, "", 1);
 	if (code == CLI_GO) {
 		text.size--;
-		start = buffer_slice(&text);
+		body = start = slice_without_mark(buffer_slice(&text));
 		while (start.size && strchr(" \t\r\n", *start.data))
 			start = (struct slice){start.data + 1, start.size - 1};
-		code = start.size && *start.data == '{' ? read_json(&file, buffer_slice(&text))
-							: import_read_csv(&file, buffer_slice(&text));
+		code = start.size && *start.data == '{' ? read_json(&file, body) : import_read_csv(&file, body);
 	}
 	if (code == CLI_GO)
 		code = send_file(cli, &file, url, dry_run, json);

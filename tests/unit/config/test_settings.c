@@ -167,6 +167,16 @@ static void test_file_may_be_laid_out_freely(void **state)
 	assert_int_equal(settings->drain.max_rate, 7);
 }
 
+/* As editors on Windows write UTF-8. */
+static void test_a_mark_of_byte_order_is_no_part_of_a_file(void **state)
+{
+	(void)state;
+	write_file("secret", "\xef\xbb\xbfs3cret\n");
+	assert_loads("\xef\xbb\xbfgate.threads = 2\r\noperator.token_file = secret\r\n", NULL, NULL);
+	assert_int_equal(settings->gate.threads, 2);
+	assert_string_equal(settings->operator.token, "s3cret");
+}
+
 static void test_named_file_must_exist(void **state)
 {
 	const struct settings_sources sources = {.file = "other.conf"};
@@ -642,6 +652,7 @@ int main(void)
 		IN_FOLDER(test_defaults_without_any_source),
 		IN_FOLDER(test_stronger_source_wins),
 		IN_FOLDER(test_file_may_be_laid_out_freely),
+		IN_FOLDER(test_a_mark_of_byte_order_is_no_part_of_a_file),
 		IN_FOLDER(test_named_file_must_exist),
 		IN_FOLDER(test_environment_names_the_file),
 		IN_FOLDER(test_unreadable_file_is_explained),

@@ -17,10 +17,22 @@ static void test_letters_are_equal_in_any_case_and_nothing_else_is(void **state)
 	assert_false(slice_equal_any_case(SLICE("\xc3\xa4"), SLICE("\xc3\x84"))); /* two letters outside of ASCII */
 }
 
+static void test_a_mark_of_byte_order_is_no_part_of_a_text(void **state)
+{
+	(void)state;
+	assert_true(slice_equal(slice_without_mark(SLICE("\xef\xbb\xbfgate")), SLICE("gate")));
+	assert_true(slice_equal(slice_without_mark(SLICE("\xef\xbb\xbf")), SLICE("")));
+	assert_true(slice_equal(slice_without_mark(SLICE("\xef\xbb\xbf\xef\xbb\xbf")), SLICE("\xef\xbb\xbf"))); /* once */
+	assert_true(slice_equal(slice_without_mark(SLICE("\xef\xbb")), SLICE("\xef\xbb")));
+	assert_true(slice_equal(slice_without_mark(SLICE("a\xef\xbb\xbf")), SLICE("a\xef\xbb\xbf")));
+	assert_true(slice_equal(slice_without_mark(SLICE_NULL), SLICE("")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_letters_are_equal_in_any_case_and_nothing_else_is),
+		cmocka_unit_test(test_a_mark_of_byte_order_is_no_part_of_a_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,8 @@ bool event_valid(const struct event *event);
  * the feed.
  */
 void event_name(const struct event *event, struct buffer *out);
+/* Whether the text is made like one. */
+bool event_name_valid(struct slice text);
 /*
  * A request to give back a number of units has a row in the ledger before it is done, so that there
  * is one does not say that it was. A second one does, which comes with the event: by this id.

@@ -2,6 +2,8 @@
 #include "base/clock.h"
 #include "model/event_kinds.h"
 
+enum { TIME_DIGITS_MAX = 15 };
+
 static void put_integer(struct buffer *out, const char *name, int64_t value)
 {
 	buffer_append_literal(out, ",\"");
@@ -77,6 +79,46 @@ void event_name(const struct event *event, struct buffer *out)
 		return;
 	buffer_append_literal(out, "/");
 	buffer_append_int(out, event->left);
+}
+
+/* The next part of a name, up to a slash or its end. */
+static struct slice next_part(struct slice *rest)
+{
+	const char *slash = rest->size ? memchr(rest->data, '/', rest->size) : NULL;
+	struct slice part = {rest->data, slash ? (size_t)(slash - rest->data) : rest->size};
+
+	*rest = slash ? (struct slice){slash + 1, rest->size - part.size - 1} : SLICE_NULL;
+	return part;
+}
+
+/* What is too long, has a sign or leading zeros is not written so again. */
+static int64_t number_of(struct slice digits)
+{
+	int64_t number = 0;
+
+	for (size_t i = 0; i < digits.size && i < TIME_DIGITS_MAX; i++)
+		number = number * 10 + (digits.data[i] & 15);
+	return number;
+}
+
+/* Read for what it says, and written again. */
+bool event_name_valid(struct slice text)
+{
+	struct slice rest = text, id = next_part(&rest), kind = next_part(&rest), at = next_part(&rest);
+	struct event event = {.at_ms = number_of(at), .left = (uint32_t)number_of(rest)};
+	struct buffer again;
+	bool equal;
+
+	for (int i = EVENT_RESERVED; i < (int)EVENT_KINDS_END; i++)
+		if (slice_equal(kind, slice_of(event_kind_forms[i].name)))
+			event.kind = (enum event_kind)i;
+	if (!event.kind || uuid_parse(id, &event.id) < 0)
+		return false;
+	buffer_init(&again, 256);
+	event_name(&event, &again);
+	equal = slice_equal(text, buffer_slice(&again));
+	buffer_deinit(&again);
+	return equal;
 }
 
 void event_encode(const struct event *event, struct buffer *out)

@@ -86,8 +86,13 @@ def test_a_sale_that_is_refused_waits_and_the_others_go_on(server, endpoint, rel
     assert row["detail"] == {"change": stuck, "reason": "no such order"} and row["subject"] == "default"
     # Found: the limit that was told of a reason was another than it has.
     for size, status in ((200, 200), (201, 422)):
-        answer = server.operate("POST", "/v1/relays/default/skip", {"change": "a/b/1", "reason": "x" * size})
+        answer = server.operate("POST", "/v1/relays/default/skip", {"change": stuck + "1", "reason": "x" * size})
         assert answer.status == status and (status == 200 or "1 to 200 bytes" in answer.json["detail"]), answer.json
+    skipped = server.operate("GET", "/v1/relays/default").json["skipped"]
+    for change in "never", stuck.replace("order.", "border."), stuck + "/1", stuck.rpartition("/")[0]:
+        refused = server.operate("POST", "/v1/relays/default/skip", {"change": change, "reason": "no such change"})
+        assert (refused.status, refused.json["code"], refused.json["field"]) == (422, "invalid-value", "change"), change
+    assert server.operate("GET", "/v1/relays/default").json["skipped"] == skipped
 
 
 def relay_command(server, *options, **popen):

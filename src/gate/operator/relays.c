@@ -4,6 +4,7 @@
 #include "gate/body.h"
 #include "gate/operator/routes.h"
 #include "gate/render.h"
+#include "model/event.h"
 
 enum { CURSOR_TEXT_MAX = 64 };
 
@@ -132,15 +133,6 @@ void operator_relays_keep(struct ledger_task *task)
 		answer(task, slice_of(relay.name));
 }
 
-/* What an id of the feed is made of. */
-static bool change_valid(struct slice text)
-{
-	for (size_t i = 0; i < text.size; i++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-./", text.data[i]) || text.data[i] == '\0')
-			return false;
-	return text.size > 0 && text.size <= 128;
-}
-
 void operator_relays_skip(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
@@ -148,7 +140,12 @@ void operator_relays_skip(struct ledger_task *task)
 	struct ledger_relay relay;
 	struct slice change = SLICE_NULL, reason = SLICE_NULL;
 	struct body_field fields[] = {
-		{.name = "change", .kind = BODY_TEXT, .target = &change, .required = true, .valid = change_valid, .rule = "the `id` of a change"},
+		{.name = "change",
+		 .kind = BODY_TEXT,
+		 .target = &change,
+		 .required = true,
+		 .valid = event_name_valid,
+		 .rule = "the `id` of a change: ID/KIND/MS or ID/KIND/MS/LEFT"},
 		{.name = "reason",
 		 .kind = BODY_TEXT,
 		 .target = &reason,

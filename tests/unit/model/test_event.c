@@ -363,6 +363,40 @@ static void assert_name(const struct event *event, const char *expected)
 	event_name(event, out);
 	buffer_append(out, "", 1);
 	assert_string_equal(out->data, expected);
+	assert_true(event_name_valid(slice_of(expected)));
+}
+
+static void test_only_what_is_made_like_a_name_is_one(void **state)
+{
+	static const char *const others[] = {
+		"",
+		"never",
+		"/",
+		"//",
+		ID,
+		ID "/order.reserved",
+		ID "/order.reserved/",
+		ID "/order.reserved/-1",
+		ID "/order.reserved/01798797600123",
+		ID "/order.reserved/1798797600123/",
+		ID "/order.reserved/1798797600123/1",
+		ID "/order.reserved/179879760012e",
+		ID "/order.reserved/99999999999999999999",
+		ID "/border.reserved/1798797600123",
+		ID "/order/1798797600123",
+		ID "x/order.reserved/1798797600123",
+		" " ID "/order.reserved/1798797600123",
+		ID "/order.reduced/1798797600123",
+		ID "/order.reduced/1798797600123/",
+		ID "/order.reduced/1798797600123/1/1",
+		ID "/order.reduced/1798797600123/4294967297",
+	};
+
+	(void)state;
+	assert_false(event_name_valid(SLICE_NULL));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (event_name_valid(slice_of(others[i])))
+			fail_msg("\"%s\" is no name", others[i]);
 }
 
 static void test_two_reductions_in_one_millisecond_have_two_names(void **state)
@@ -696,6 +730,7 @@ int main(void)
 		cmocka_unit_test(test_reason_is_as_documented_and_what_is_none_is_refused),
 		cmocka_unit_test(test_reduction_is_as_documented_and_needs_what_it_leaves),
 		cmocka_unit_test(test_older_cancels_and_refunds_are_read),
+		cmocka_unit_test(test_only_what_is_made_like_a_name_is_one),
 		cmocka_unit_test(test_two_reductions_in_one_millisecond_have_two_names),
 		cmocka_unit_test(test_older_events_are_read),
 		cmocka_unit_test(test_order_that_was_born_confirmed_has_no_hold),

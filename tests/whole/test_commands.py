@@ -76,6 +76,15 @@ def test_who_asks_the_buyers_listener_is_told_so(server):
     assert done.returncode == 1 and "listener" not in done.stderr, done.stderr
 
 
+def test_what_buyers_are_told_is_no_list_of_operators(server):
+    """The buyers' listener has these paths, too, and its answers have no numbers of units."""
+    server.make_sale("seen", lots={"A": 3})
+    for words in ["list"], ["list", "--json"], ["show", "seen"], ["show", "seen", "--json"]:
+        done = operate(server, "sale", *words, "--operator", server.public)
+        assert done.returncode == 1 and not done.stdout and f"is {server.public} the operator listener" in done.stderr, (words, done)
+        assert operate(server, "sale", *words).returncode == 0
+
+
 def test_alone_it_shows_its_help_and_fails():
     done = run()
     assert done.returncode == 2 and "Usage: penstock" in done.stdout

@@ -1,13 +1,27 @@
 #include "cli/operator/resource.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* So that what buyers are told is not taken for all that there is. CLI_GO, or the exit code. */
+static int ask_for_operators(struct cli *cli, const struct resource *resource, const char *url)
+{
+	json_t *who;
+	int code = resource->also_buyers ? output_ask(cli, url, "GET", "/v1/whoami", NULL, &who) : CLI_GO;
+
+	if (resource->also_buyers && code == CLI_GO)
+		json_decref(who);
+	return code;
+}
 
 int resource_ask(struct cli *cli, const struct resource *resource, const char *url, bool json, const char *method,
 		 const char *path, json_t *body)
 {
-	json_t *answer;
-	int code = output_ask(cli, url, method, path, body, &answer);
+	json_t *answer = NULL;
+	int code = strcmp(method, "GET") == 0 ? ask_for_operators(cli, resource, url) : CLI_GO;
 
+	if (code == CLI_GO)
+		code = output_ask(cli, url, method, path, body, &answer);
 	if (code != CLI_GO)
 		return code;
 	if (json)
@@ -34,6 +48,8 @@ int resource_list(struct cli *cli, const struct resource *resource)
 	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
 	int code = cli_options(cli, table, 2, 0, 0);
 
+	if (code == CLI_GO)
+		code = ask_for_operators(cli, resource, url);
 	return code == CLI_GO ? output_list(cli, url, json, resource->path, resource->list, resource->titles, resource->cells) : code;
 }
 

@@ -13,6 +13,7 @@ struct resource {
 	const char *const *titles;                     /* of the table */
 	void (*cells)(struct table *, const json_t *); /* one row of it */
 	void (*show)(const json_t *);                  /* one of them at length; NULL: as a table of one row */
+	bool also_buyers;                              /* the buyers' listener has the path, too, and tells less */
 };
 
 /* One question, whose answer is one of them. Takes `body`. The exit code. */

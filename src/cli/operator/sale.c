@@ -103,6 +103,7 @@ static const struct resource sales = {
 	.titles = sale_titles,
 	.cells = sale_cells,
 	.show = show_sale,
+	.also_buyers = true,
 };
 
 /* --- Making and changing --- */

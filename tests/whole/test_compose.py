@@ -584,7 +584,7 @@ def test_panels_have_their_own_places():
 
 
 @tool("systemd-analyze")
-@pytest.mark.parametrize("name", ["penstock.service", "penstock-drain.service", "penstock-jwks.service", "penstock-jwks.timer"])
+@pytest.mark.parametrize("name", ["penstock.service", "penstock-drain.service", "penstock-jwks.service", "penstock-jwks.timer", "penstock-relay.service"])
 def test_the_units_are_sound(tmp_path, name):
     for unit in (DEPLOY / "systemd").glob("penstock*.*"):
         # The program is not installed here, nor need its manual be.
@@ -599,3 +599,16 @@ def test_the_timers_program_takes_what_its_unit_gives_it():
     words = shlex.split(line.removeprefix("ExecStart=").replace("${JWKS_URL}", "http://login.example/"))
     done = subprocess.run([PROGRAM, *words[1:]], capture_output=True, text=True, timeout=60, env=plain_environment())
     assert done.returncode == 2 and "wanted is https://" in done.stderr
+
+
+def test_the_relays_program_takes_what_its_unit_gives_it(tmp_path):
+    """
+    The command as the unit has it, with options or without, to the point where it wants the secret.
+    """
+    (line,) = [line for line in (DEPLOY / "systemd/penstock-relay.service.in").read_text().splitlines() if line.startswith("ExecStart=")]
+    (tmp_path / "penstock.conf").write_text("")
+    for options in "", "--operator http://127.0.0.1:1 --name shop --from 2027-01-01T10:00:00Z":
+        command = line.removeprefix("ExecStart=").replace("${RELAY_TO}", "http://shop.example/").replace("$RELAY_OPTIONS", options)
+        words = shlex.split(command.replace("/etc/penstock", str(tmp_path)))
+        done = subprocess.run([PROGRAM, *words[1:]], capture_output=True, text=True, timeout=60, env=plain_environment())
+        assert done.returncode == 2 and "relay.secret must be" in done.stderr

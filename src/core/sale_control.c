@@ -47,6 +47,8 @@ int sale_control_by_ledger(int r)
 		return SALE_CONTROL_EXISTS;
 	case LEDGER_NOT_ENOUGH:
 		return SALE_CONTROL_NOT_ENOUGH;
+	case LEDGER_TOO_MANY:
+		return SALE_CONTROL_TOO_MANY;
 	case LEDGER_WRONG_STATE:
 		return SALE_CONTROL_WRONG_STATE;
 	case LEDGER_CONFLICT:

@@ -56,6 +56,7 @@ enum sale_control_outcome {
 	SALE_CONTROL_EXISTS,        /* the id is taken (with other content) */
 	SALE_CONTROL_NOT_ENOUGH,    /* the item has not so many units on hand */
 	SALE_CONTROL_TOO_MANY_LOTS, /* a sale has at most LOTS_MAX */
+	SALE_CONTROL_TOO_MANY,      /* a lot is given at most UNITS_MAX, what went back from it counted */
 	SALE_CONTROL_WRONG_STATE,   /* the sale's state does not allow it */
 	SALE_CONTROL_CONFLICT,      /* somebody else has changed it meanwhile */
 	SALE_CONTROL_HAS_ORDERS,    /* what has orders cannot be disarmed */
@@ -116,8 +117,8 @@ int sale_control_import(struct sale_control *control, struct ledger_import *impo
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor) MUST_CHECK;
 /*
- * What a draft sells. DONE, NO_SALE, WRONG_STATE (no draft), TOO_MANY_LOTS, NO_ITEM and NOT_ENOUGH
- * (of lot number *lot).
+ * What a draft sells. DONE, NO_SALE, WRONG_STATE (no draft), TOO_MANY_LOTS, NO_ITEM, NOT_ENOUGH and
+ * TOO_MANY (of lot number *lot).
  */
 int sale_control_set_lots(struct sale_control *control, struct slice id, const struct sale_lot *lots, uint32_t count,
 			  const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
@@ -125,7 +126,7 @@ int sale_control_set_lots(struct sale_control *control, struct slice id, const s
  * SALE_START arms first where that was not done; what is armed or opened by hand must not be past its times (PAST_OPENS, PAST_CLOSES). DONE, ALREADY, WRONG_STATE, NO_SALE, STOCK_AWAY (what is armed here is a draft still). */
 int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action,
 		      const struct ledger_actor *actor) MUST_CHECK;
-/* DONE, NO_SALE, NOT_ENOUGH, WRONG_STATE (draft or ended), NOT_IN_STOCK. */
+/* DONE, NO_SALE, NOT_ENOUGH, TOO_MANY, WRONG_STATE (draft or ended), NOT_IN_STOCK. */
 int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
 		     const struct ledger_actor *actor) MUST_CHECK;
 /* Takes up to `units`, or exactly so many; *taken: how many it took (REPEATED: how many it took before). DONE, NO_SALE, WRONG_STATE, NOT_SO_MANY,

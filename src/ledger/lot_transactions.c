@@ -68,7 +68,10 @@ int lot_return_all(struct transaction *transaction, uint32_t sale, const struct 
 	return result;
 }
 
-/* Out of the item, with its movement. 0, LEDGER_NOT_FOUND, LEDGER_NOT_ENOUGH, or negative. */
+/*
+ * Out of the item, with its movement. 0, LEDGER_NOT_FOUND, LEDGER_NOT_ENOUGH, LEDGER_TOO_MANY, or
+ * negative.
+ */
 static int grow(struct transaction *transaction, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
 		const struct uuid *id, const struct ledger_actor *actor)
 {
@@ -112,7 +115,10 @@ static int check_draft(struct transaction *transaction, const struct sale *sale)
 	return result == 0 && head.version != sale->version ? LEDGER_CONFLICT : result;
 }
 
-/* 0, LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH, LEDGER_CONSTRAINT (too many lots), or negative. */
+/*
+ * 0, LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH, LEDGER_TOO_MANY, LEDGER_CONSTRAINT (too many
+ * lots), or negative.
+ */
 static int set_lot(struct transaction *transaction, uint32_t sale, const struct sale_lot *lot, const struct ledger_actor *actor)
 {
 	struct sale_lot fresh = *lot;

@@ -92,7 +92,7 @@ struct lot_rows {
 	int (*read_sku)(struct transaction *transaction, uint32_t sale, uint32_t lot, char sku[static SKU_MAX + 1]);
 	/* LEDGER_CONSTRAINT: the sale has a lot of that item. */
 	int (*insert)(struct transaction *transaction, uint32_t sale, uint32_t place, int64_t item, int64_t allocated);
-	/* Units more that were given to the lot, and that went back from it. */
+	/* Units more that were given to the lot, and that went back from it. LEDGER_TOO_MANY. */
 	int (*add_units)(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t allocated, int64_t withdrawn);
 	/*
 	 * With which units of it (held, confirmed, withdrawn) the stock is armed under this epoch;

@@ -40,6 +40,7 @@ enum ledger_outcome {
 	LEDGER_STALE_POSITION = 11, /* drain: another drain has moved this partition on: nothing was done */
 	LEDGER_OTHER_LOG = 12,      /* journal_identify: the rows here come from another log */
 	LEDGER_HAS_ORDERS = 13,     /* sale_disarm: what has orders cannot be disarmed */
+	LEDGER_TOO_MANY = 14,       /* the lot would have been given more than UNITS_MAX, what went back from it counted */
 	LEDGER_REPEATED = 20,       /* the actor's request was done before; nothing was done now */
 	LEDGER_KEY_REUSED = 21,     /* the key of the actor's request was used with another body */
 };
@@ -333,10 +334,7 @@ struct ledger_ops {
 	/* *on_hand: after. DONE, ALREADY (movement), NOT_FOUND. */
 	int (*item_receive)(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
 			    const struct ledger_actor *actor, int64_t *on_hand);
-	/*
-	 * As received, with a reason and with units that may be below zero: DONE, ALREADY
-	 * (movement), NOT_FOUND, NOT_ENOUGH.
-	 */
+	/* The same with a reason; units may be below zero. DONE, ALREADY, NOT_FOUND, NOT_ENOUGH. */
 	int (*item_adjust)(struct ledger *ledger, struct slice sku, int64_t units, struct slice reason,
 			   const struct uuid *movement, const struct ledger_actor *actor, int64_t *on_hand);
 	int (*item_get)(struct ledger *ledger, struct slice sku, struct ledger_item *item);
@@ -358,8 +356,8 @@ struct ledger_ops {
 	/*
 	 * Sets how many units lots of a draft have, out of their items or back: those of `lots`
 	 * (sku, allocated: what the lot is to have). A SKU that is no lot yet becomes the last one.
-	 * DONE, NOT_FOUND (sale, item), NOT_ENOUGH, CONFLICT (version), WRONG_STATE (no draft);
-	 * *lot: which of `lots`.
+	 * DONE, NOT_FOUND (sale, item), NOT_ENOUGH, TOO_MANY, CONFLICT (version), WRONG_STATE (no
+	 * draft); *lot: which of `lots`.
 	 */
 	int (*sale_set_lots)(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
 			     const struct ledger_actor *actor, uint32_t *lot);
@@ -396,7 +394,7 @@ struct ledger_ops {
 	int (*sales_changed)(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
 	/*
 	 * More units for a lot out of the item: DONE, ALREADY (movement), NOT_FOUND, NOT_ENOUGH,
-	 * WRONG_STATE (ended).
+	 * TOO_MANY, WRONG_STATE (ended).
 	 */
 	int (*lot_add)(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
 		       const struct ledger_actor *actor);

@@ -695,6 +695,39 @@ static void test_units_are_added_to_a_lot_once_per_movement(void **state)
 	kit_assert_audit(kit);
 }
 
+/*
+ * Found: only one call's units had a limit. A lot that was given more by several could not be armed
+ * again after a restart, and from 2^32 on the gate ended.
+ */
+static void test_a_lot_is_never_given_more_units_than_it_may_have(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct uuid received = kit_id(kit), movement = kit_id(kit);
+	struct sale_lot lot = {.sku = "SHOE", .allocated = 1};
+	struct ledger *ledger = kit->ledger;
+	struct sale *sale;
+	uint32_t which;
+	int64_t on_hand;
+
+	assert_int_equal(ledger->ops->item_receive(ledger, SLICE("SHOE"), UNITS_MAX, &received, &actor, &on_hand), LEDGER_DONE);
+	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, KIT_SHOE, UNITS_MAX - KIT_SHOES + 1, &movement, &actor),
+			 LEDGER_TOO_MANY);
+	kit_assert_lot(kit, KIT_SHOE, KIT_SHOES, 0, 0, 0);
+	kit_assert_item(kit, "SHOE", on_hand, KIT_SHOES);
+	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, KIT_SHOE, UNITS_MAX - KIT_SHOES, &movement, &actor), LEDGER_DONE);
+	/* What goes back was given all the same. */
+	sale = kit_sale(kit);
+	assert_int_equal(ledger->ops->sale_set_lots(ledger, sale, &lot, 1, &actor, &which), LEDGER_DONE);
+	free(sale);
+	sale = kit_sale(kit);
+	lot.allocated = 2;
+	assert_int_equal(ledger->ops->sale_set_lots(ledger, sale, &lot, 1, &actor, &which), LEDGER_TOO_MANY);
+	free(sale);
+	kit_assert_lot(kit, KIT_SHOE, UNITS_MAX, 0, 0, UNITS_MAX - 1);
+	kit_assert_audit(kit);
+}
+
 /* --- Orders --- */
 
 static void test_reserved_order_is_there_after_a_restart(void **state)
@@ -1305,6 +1338,7 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_what_has_orders_is_not_disarmed_and_stays_as_it_was),
 		TEST(test_sales_are_listed_by_number_without_the_long_ended),
 		TEST(test_units_are_added_to_a_lot_once_per_movement),
+		TEST(test_a_lot_is_never_given_more_units_than_it_may_have),
 		TEST(test_reserved_order_is_there_after_a_restart),
 		TEST(test_order_without_hold_is_born_confirmed),
 		TEST(test_each_event_twice_is_once),

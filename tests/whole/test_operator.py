@@ -780,3 +780,18 @@ def test_the_log_level_changes_at_run_time(server):
     wait_until(lambda: trace in server.log(), 5)
     assert server.operate("PUT", "/v1/log-level", {"level": "loud"}).json["field"] == "level"
     assert server.operate("PUT", "/v1/log-level", {"level": "info"}).json == {"level": "info"}
+
+
+def test_a_lot_is_not_given_more_units_than_it_may_have(server):
+    server.operate("POST", "/v1/items", {"sku": "BOLT", "name": "Bolt", "on_hand": 1000000000})
+    server.operate("POST", "/v1/items/BOLT/receive", {"units": 1000000000})
+    lots = [{"sku": "BOLT", "units": 999999999}]
+    made = {"id": "bolts", "name": "Bolts", "price": {"amount": 1, "currency": "EUR"}, "lots": lots}
+    assert server.operate("POST", "/v1/sales", made).status == 201
+    for move in ("arm", "open"):
+        assert server.operate("POST", f"/v1/sales/bolts/{move}").status == 200
+    for units, status in ((2, 422), (1, 200), (1, 422)):
+        answer = server.operate("POST", "/v1/sales/bolts/lots/BOLT/add", {"units": units})
+        assert answer.status == status, answer.body
+    assert "1000000000 in all" in answer.json["detail"]
+    assert server.operate("GET", "/v1/items/BOLT").json["on_hand"] == 1000000000

@@ -165,6 +165,11 @@ void operator_say_control(struct ledger_task *task, const char *id, int r)
 	case SALE_CONTROL_WRONG_STATE:
 		say_state(task, id);
 		return;
+	case SALE_CONTROL_TOO_MANY:
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "units",
+				"units must be so few that the lot is given at most %d in all, those that went back from it counted.",
+				UNITS_MAX);
+		return;
 	case SALE_CONTROL_JOURNAL_AWAY:
 		reply_change_refused(reply);
 		return;

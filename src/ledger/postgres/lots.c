@@ -83,15 +83,24 @@ static int insert(struct transaction *transaction, uint32_t sale, uint32_t place
 static int add_units(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t allocated, int64_t withdrawn)
 {
 	struct pg_params params = {0};
+	PGresult *result;
+	int end;
 
 	pg_put_int(&params, sale);
 	pg_put_int(&params, lot);
 	pg_put_int(&params, allocated);
 	pg_put_int(&params, withdrawn);
-	return pg_outcome(pg_do(pg_connection_of(transaction),
-				"UPDATE lots SET allocated = allocated + $3, withdrawn = withdrawn + $4 WHERE sale = $1 AND place = $2",
-				&params),
-			  -EIO);
+	pg_put_int(&params, UNITS_MAX);
+	end = pg_outcome(pg_query(pg_connection_of(transaction),
+				  "UPDATE lots SET allocated = allocated + $3, withdrawn = withdrawn + $4 WHERE sale = $1 AND place = $2"
+				  " AND ($3 = 0 OR allocated + $3 <= $5)",
+				  &params, &result),
+			 -EIO);
+	if (end < 0)
+		return end;
+	end = pg_changed(result) ? 0 : LEDGER_TOO_MANY;
+	PQclear(result);
+	return end;
 }
 
 static int write_armed(struct transaction *transaction, uint32_t sale, uint32_t place, uint32_t epoch, const struct sale_lot *lot)

@@ -102,9 +102,10 @@ static int add_units(struct transaction *transaction, uint32_t sale, uint32_t lo
 {
 	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(
-		connection, "UPDATE lots SET allocated = allocated + ?3, withdrawn = withdrawn + ?4 WHERE sale = ?1 AND place = ?2",
-		&statement);
+	int result = sqlite_connection_prepare(connection,
+					       "UPDATE lots SET allocated = allocated + ?3, withdrawn = withdrawn + ?4 WHERE sale = ?1 AND place = ?2"
+					       " AND (?3 = 0 OR allocated + ?3 <= ?5)",
+					       &statement);
 
 	if (result < 0)
 		return result;
@@ -112,7 +113,10 @@ static int add_units(struct transaction *transaction, uint32_t sale, uint32_t lo
 	sqlite_bind_int(statement, 2, lot);
 	sqlite_bind_int(statement, 3, allocated);
 	sqlite_bind_int(statement, 4, withdrawn);
-	return sqlite_step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
+	sqlite_bind_int(statement, 5, UNITS_MAX);
+	if (sqlite_step_once(connection, statement) != STEP_DONE)
+		return error_origin(-EIO);
+	return sqlite3_changes(connection->db) ? 0 : LEDGER_TOO_MANY;
 }
 
 static int write_armed(struct transaction *transaction, uint32_t sale, uint32_t place, uint32_t epoch, const struct sale_lot *lot)

@@ -127,6 +127,37 @@ static void test_a_sale_that_stays_stopped_is_found(void **state)
 	(void)state;
 }
 
+/* It went by the ledger, for the stock could not be told; who sends it again tells the stock. */
+static void stop_by_the_ledger(bool again)
+{
+	begin(2);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 2000);
+	history_answer(story.judge, story_move(&story, HISTORY_PAUSE, 0, "p"), &(struct history_answer){.status = 202});
+	story_at(&story, 3000);
+	story_done(&story, story_move(&story, HISTORY_RESUME, 0, "r"), 0);
+	story_at(&story, 4000);
+	story_record(&story, RECORD_CANCELLED, 'a', "bob");
+	if (again)
+		story_done(&story, story_move(&story, HISTORY_PAUSE, 0, "p"), 0);
+	story_at(&story, 20000);
+	ask_in_vain();
+}
+
+static void test_a_stop_that_the_stock_was_not_told_of_is_done_when_it_is_sent_again(void **state)
+{
+	stop_by_the_ledger(true);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_stop_that_went_by_the_ledger_and_was_let_go_on_is_found(void **state)
+{
+	stop_by_the_ledger(false);
+	assert_found("dishonest-409");
+	(void)state;
+}
+
 static void test_a_stop_that_is_done_again_with_its_key_is_found(void **state)
 {
 	begin(2);
@@ -234,6 +265,8 @@ int main(void)
 		TEST(test_a_clock_that_was_set_and_is_believed_is_found),
 		TEST(test_a_sale_that_stays_stopped_is_found),
 		TEST(test_a_stop_that_is_done_again_with_its_key_is_found),
+		TEST(test_a_stop_that_the_stock_was_not_told_of_is_done_when_it_is_sent_again),
+		TEST(test_a_stop_that_went_by_the_ledger_and_was_let_go_on_is_found),
 		TEST(test_another_stop_holds),
 		TEST(test_a_stop_of_unknown_end_may_come_at_any_time),
 		TEST(test_a_release_that_was_told_a_moment_ago_may_not_be_heard_of),

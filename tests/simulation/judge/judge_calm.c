@@ -79,7 +79,8 @@ static bool is_move(const struct asked *asked, const struct asked *purchase)
 
 /*
  * When this stop was done at the latest: it was answered, or an earlier one of the same key was.
- * INT64_MAX: nobody knows.
+ * INT64_MAX: nobody knows. An earlier 202 went by the ledger: the stock does not know its key, and
+ * is told when it is sent again.
  */
 static int64_t done_by(const struct judge *judge, const struct asked *stop)
 {
@@ -90,7 +91,7 @@ static int64_t done_by(const struct judge *judge, const struct asked *stop)
 		bool is_same = its == stop || (stop->key[0] && its->what.kind == stop->what.kind && its->what.sale == stop->what.sale &&
 					       strcmp(its->key, stop->key) == 0 && strcmp(its->actor, stop->actor) == 0);
 
-		if (is_same && asked_effect(its) == EFFECT_DONE && its->ended_ns < by_ns)
+		if (is_same && asked_effect(its) == EFFECT_DONE && (its == stop || its->status != 202) && its->ended_ns < by_ns)
 			by_ns = its->ended_ns;
 	}
 	return by_ns;

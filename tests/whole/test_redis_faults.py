@@ -158,6 +158,19 @@ def test_redis_has_no_memory_left(gates):
     rush(cluster, "no memory", fault)
 
 
+def test_an_eviction_that_is_set_later_is_told(gates):
+    """The start refuses it; a Redis that is set so afterwards goes on, and each gate says so."""
+    cluster = gates(2)
+
+    def told(level, policy):
+        return [sum(f'"level":"{level}"' in line and f'"maxmemory_policy":"{policy}"' in line for line in gate.log().splitlines()) for gate in cluster.gates]
+
+    for level, policy in ("error", "allkeys-lru"), ("info", "noeviction"), ("error", "volatile-ttl"), ("info", "noeviction"):
+        before = told(level, policy)
+        cluster.redis.call("CONFIG", "SET", "maxmemory-policy", policy)
+        wait_until(lambda: all(now > then for now, then in zip(told(level, policy), before, strict=True)), 60, f"that it is {policy}")
+
+
 def test_a_gate_dies_and_the_others_finish_what_it_began(gates):
     cluster = gates(3)
     rush(cluster, "dead gate", cluster.gates[0].kill, after=0.5)

@@ -63,12 +63,27 @@ static void note_failure(struct redis_pool *pool)
 	lock_release(&pool->lock);
 }
 
+/*
+ * What the server does when its memory is full, where that has changed. At the start
+ * redis_check_server() judges.
+ */
+static void tell_policy(const char *policy)
+{
+	if (strcmp(policy, "noeviction") == 0)
+		log_info("stock", "this Redis keeps all that it has when its memory is full", LOG_TEXT("maxmemory_policy", policy));
+	else
+		log_error("stock",
+			  "this Redis was set to throw keys away when its memory is full, orders among them: set maxmemory-policy noeviction",
+			  LOG_TEXT("maxmemory_policy", policy));
+}
+
 void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connection)
 {
 	const struct redis_server *server = &connection->server;
-	bool other;
+	bool other, other_policy;
 
 	lock_take(&pool->lock);
+	other_policy = pool->server.policy[0] && strcmp(pool->server.policy, server->policy) != 0;
 	other = strcmp(pool->server.run_id, server->run_id) != 0 || strcmp(pool->server.replid, server->replid) != 0;
 	if (other)
 		pool->generation++;
@@ -78,6 +93,8 @@ void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connec
 	backoff_reset(&pool->backoff);
 	connection->generation = pool->generation;
 	lock_release(&pool->lock);
+	if (other_policy)
+		tell_policy(server->policy);
 	if (other)
 		log_info("stock", "a Redis that was not met before", LOG_TEXT("run_id", server->run_id),
 			 LOG_TEXT("replid", server->replid), LOG_TEXT("version", server->version));

@@ -55,6 +55,7 @@ ELSEWHERE = {
     ("docs/operations.md", "tools/setup build"): "it builds the program: the step features of tools/check does, and test_features.py looks at what comes of it",
     ("docs/operations.md", "docker compose up"): "it needs a container engine: test_compose_cluster.py runs each service's own command and these of penstock",
     ("docs/operations.md", "docker compose run"): "likewise: test_compose.py runs the script of the service secrets",
+    ("docs/operations.md", "umask 027"): "it needs systemd: tools/try-deb runs the unit with such files",
     ("README.md", "make demo"): "test_commands.py runs the demo, and tools/serve with what it prints",
     ("README.md", "make cluster"): "test_cluster_tool.py runs tools/cluster",
     ("docs/integrating.md", ""): "test_guides.py runs the whole page",

@@ -185,7 +185,7 @@ static int64_t units_on_hand(struct ledger *ledger, const struct ledger_import *
 
 	if (ledger->ops->item_get(ledger, slice_of(sku), &item) == LEDGER_NOT_FOUND)
 		for (size_t i = 0; i < order->item_count; i++)
-			if (strcmp(order->items[i].sku, sku) == 0)
+			if (slice_equal(slice_of(order->items[i].sku), slice_of(sku)))
 				item.on_hand = order->items[i].on_hand;
 	return item.on_hand;
 }

@@ -231,17 +231,11 @@ static const struct command *find(const struct command *const *commands, const c
 static const struct command *nearest(const struct command *const *commands, const char *word)
 {
 	const struct command *best = NULL;
-	size_t best_distance = 3; /* two slips of the finger are a slip; three are another word */
+	size_t least = EDIT_SLIPS_MAX + 1;
 
-	for (; *commands; commands++) {
-		const char *name = last_word((*commands)->name);
-		size_t distance = edit_distance(name, word);
-
-		if (distance < best_distance && distance < strlen(name)) {
+	for (; *commands; commands++)
+		if (edit_is_nearer(last_word((*commands)->name), word, &least))
 			best = *commands;
-			best_distance = distance;
-		}
-	}
 	return best;
 }
 

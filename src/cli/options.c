@@ -126,20 +126,15 @@ static const char *nearest(const struct option *options, size_t count, const cha
 {
 	const char *best = NULL;
 	char word[EDIT_DISTANCE_MAX];
-	size_t least = 3; /* as of a command (cli.c) */
+	size_t least = EDIT_SLIPS_MAX + 1;
 
 	if (argument[1] != '-' || size - 2 >= sizeof(word))
 		return NULL;
 	memcpy(word, argument + 2, size - 2);
 	word[size - 2] = '\0';
-	for (size_t i = 0; i < count; i++) {
-		size_t far = edit_distance(options[i].name, word);
-
-		if (far < least && far < strlen(options[i].name)) {
+	for (size_t i = 0; i < count; i++)
+		if (edit_is_nearer(options[i].name, word, &least))
 			best = options[i].name;
-			least = far;
-		}
-	}
 	return best;
 }
 

@@ -29,3 +29,13 @@ size_t edit_distance(const char *a, const char *b)
 	}
 	return table[rows][columns];
 }
+
+bool edit_is_nearer(const char *name, const char *word, size_t *least)
+{
+	size_t distance = edit_distance(name, word);
+	bool nearer = distance < *least && distance < strlen(name);
+
+	if (nearer)
+		*least = distance;
+	return nearer;
+}

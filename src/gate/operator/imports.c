@@ -208,14 +208,9 @@ static void say_not_on_hand(struct ledger_task *task, const struct ledger_import
 	const struct sale_lot *lot = &order->sales[order->at]->lots[order->lot];
 	int64_t taken = units_taken(order, lot->sku), left = units_on_hand(ledger_task_ledger(task), order, lot->sku) - taken;
 	const char *beside = taken ? " beside what earlier sales of the import take" : "";
-	char detail[256];
+	char detail[ON_HAND_TEXT_SIZE];
 
-	if (left >= 0)
-		snprintf(detail, sizeof(detail), "The item %s has %lld units on hand%s, and %lld were asked for.", lot->sku,
-			 (long long)left, beside, (long long)lot->allocated);
-	else
-		snprintf(detail, sizeof(detail), "The item %s does not have %lld units on hand%s.", lot->sku,
-			 (long long)lot->allocated, beside);
+	operator_on_hand_text(detail, lot->sku, left, beside, lot->allocated);
 	(void)refuse(task, PROBLEM_NOT_ENOUGH_UNITS, path, detail);
 }
 

@@ -1,4 +1,5 @@
 /* The warehouse: items and their units on hand. */
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "gate/body.h"
@@ -48,17 +49,24 @@ int operator_item_read(const json_t *body, const char *path, struct ledger_item 
 	return 0;
 }
 
+void operator_on_hand_text(char text[static ON_HAND_TEXT_SIZE], const char *sku, int64_t on_hand, const char *beside, int64_t wanted)
+{
+	if (on_hand >= 0)
+		snprintf(text, ON_HAND_TEXT_SIZE, "The item %s has %lld units on hand%s, and %lld were asked for.", sku,
+			 (long long)on_hand, beside, (long long)wanted);
+	else
+		snprintf(text, ON_HAND_TEXT_SIZE, "The item %s does not have %lld units on hand%s.", sku, (long long)wanted, beside);
+}
+
 void operator_say_on_hand(struct ledger_task *task, const char *sku, const char *beside, int64_t wanted)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_item item;
+	char text[ON_HAND_TEXT_SIZE];
+	bool known = ledger->ops->item_get(ledger, slice_of(sku), &item) == 0;
 
-	if (ledger->ops->item_get(ledger, slice_of(sku), &item) == 0)
-		reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s has %lld units on hand%s, and %lld were asked for.",
-			     sku, (long long)item.on_hand, beside, (long long)wanted);
-	else
-		reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand%s.", sku,
-			     (long long)wanted, beside);
+	operator_on_hand_text(text, sku, known ? item.on_hand : -1, beside, wanted);
+	reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, "%s", text);
 }
 
 void operator_items_create(struct ledger_task *task)

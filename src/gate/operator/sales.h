@@ -17,6 +17,12 @@ void operator_say_control(struct ledger_task *task, const char *id, int r);
 bool operator_say_times(struct reply *reply, const char *path, int r);
 /* An item that is to be made. 0, or 1: refused, the reply says why. path: likewise. */
 int operator_item_read(const json_t *body, const char *path, struct ledger_item *item, struct reply *reply) MUST_CHECK;
+enum { ON_HAND_TEXT_SIZE = 256 };
+/*
+ * How many units the item has, and were wanted; on_hand below zero: it cannot be said. beside: as
+ * of operator_say_on_hand().
+ */
+void operator_on_hand_text(char text[static ON_HAND_TEXT_SIZE], const char *sku, int64_t on_hand, const char *beside, int64_t wanted);
 /*
  * An item that has fewer units than were wanted of it, and how many it has; beside: what those do
  * not count, " beside what…", or "".

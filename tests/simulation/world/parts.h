@@ -76,6 +76,7 @@ struct world {
 	uint32_t drafts;           /* restore.c: how many there were then */
 	int64_t kept_from[JOURNAL_SIM_PARTITIONS_MAX]; /* while `restoring`: retention takes nothing behind that */
 	bool restoring, closed_gates, closed_drains;   /* closed: nobody starts them */
+	bool other_topic;                              /* gates may have sent into it: its number of partitions stays */
 	struct world_process gates[PLAN_GATES_MAX], drains[PLAN_DRAINS_MAX];
 	struct judge *judge;
 	int64_t begun_ns; /* when the plan's time began */

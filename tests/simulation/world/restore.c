@@ -171,8 +171,8 @@ static void await_drained(struct world *world)
 /*
  * What was not drained would be lost, so it goes when all is; gates that go on may have told nobody
  * of what they send into the other one. They send it where the number of partitions that they know
- * says, so it has as many (docs/operations.md, "More partitions"); those that somebody has added
- * since are used where gates were ended before.
+ * says, so it has as many, and nobody adds any (docs/operations.md, "More partitions"); those that
+ * somebody has added before are used where gates were ended before.
  */
 void restore_topic(struct world *world, const struct plan_fault *fault)
 {
@@ -185,6 +185,8 @@ void restore_topic(struct world *world, const struct plan_fault *fault)
 	if (fault->value < 0) {
 		world->closed_gates = true;
 		end_all(world, false);
+	} else {
+		world->other_topic = true;
 	}
 	await_drained(world);
 	journal_sim_delete(world->log);

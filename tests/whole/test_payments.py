@@ -190,7 +190,7 @@ def test_an_order_whose_sale_has_left_the_stock_is_paid_by_its_rows(server):
 def test_late_payments_that_race_for_one_reference_leave_one_order(shop):
     """
     Two holds that have run out are paid with one payment at once: one of the new orders stands, and
-    the other's units are back.
+    the other's units are back. Who was refused is refused when they ask again.
     """
     opened(shop, hold_seconds=1, late_confirm=True)
     pairs = [(bought(shop, f"a{i}", quantity=1), bought(shop, f"b{i}", quantity=1)) for i in range(6)]
@@ -199,7 +199,7 @@ def test_late_payments_that_race_for_one_reference_leave_one_order(shop):
 
     def pay(place):
         while True:
-            answer = confirm(shop, late[place], reference=f"pi_{place // 2}")
+            answer = confirm(shop, late[place], {"Idempotency-Key": f"late-{place}"}, reference=f"pi_{place // 2}")
             if answer.status == 200 or answer.code == "reference-used":
                 return answer
             assert answer.status == 503 or answer.code == "request-in-flight", answer.body
@@ -210,4 +210,7 @@ def test_late_payments_that_race_for_one_reference_leave_one_order(shop):
     assert {reference for _, reference in told} == {f"pi_{i}" for i in range(len(pairs))} and len(told) == len(pairs)
     assert {(order["id"], order["payment"]["reference"]) for order in shop.orders(state="confirmed")} == told
     wait_until(lambda: shop.sale("drop")["lots"][0]["confirmed"] == len(pairs), 30, "the units of those that were not paid")
+    for place, answer in enumerate(answers):
+        again = pay(place)
+        assert (again.status, again.json.get("id")) == (answer.status, answer.json.get("id"))
     shop.audit()

@@ -329,8 +329,9 @@ static int pay_late(const struct order_control *control, struct ledger_order *fr
 }
 
 /*
- * A late confirm. One with a key is written down when it is done, so that it is known after a
- * refund of the order that it has made. Where that fails, its next retry writes it down.
+ * A late confirm. One with a key is written down when it is done, its payment too, so that it is
+ * known after a refund of the order that it has made. Where that fails, its next retry writes it
+ * down.
  */
 static void confirm_late(struct ledger_task *task, const struct ledger_order *order, const struct ledger_actor *actor)
 {
@@ -342,18 +343,18 @@ static void confirm_late(struct ledger_task *task, const struct ledger_order *or
 	struct ledger_order fresh = {.state = ORDER_EXPIRED};
 	int r = order_control_confirm_late(control, order, actor, used ? &payment.payer : NULL, &fresh);
 
-	if (r == ORDER_CONTROL_DONE && has_key) {
-		(void)!ledger->ops->request_note(ledger, &task->request, actor->now_ms);
-	} else if (r == ORDER_CONTROL_REFUSED && has_key && fresh.state == ORDER_CANCELLED &&
-		   ledger->ops->request_find(ledger, &task->request) == LEDGER_REPEATED) {
+	if (r == ORDER_CONTROL_REFUSED && has_key && fresh.state == ORDER_CANCELLED &&
+	    ledger->ops->request_find(ledger, &task->request) == LEDGER_REPEATED) {
 		settlement_say_repeated(&task->reply);
 		r = ORDER_CONTROL_DONE;
-	} else if (r == ORDER_CONTROL_REFUSED && used) {
-		/* An earlier try may have made an order and not come to its payment. */
-		r = fresh.state == ORDER_CONFIRMED ? pay_late(control, &fresh, actor, &payment) : ORDER_CONTROL_REFERENCE_USED;
-	}
-	if (r == ORDER_CONTROL_DONE && fresh.state == ORDER_CONFIRMED)
+	} else if (fresh.state == ORDER_CONFIRMED && (r == ORDER_CONTROL_DONE || (r == ORDER_CONTROL_REFUSED && used))) {
+		/* Also where an earlier try has made an order and not come to its payment. */
 		r = pay_late(control, &fresh, actor, &payment);
+		if (r == ORDER_CONTROL_DONE && has_key)
+			(void)!ledger->ops->request_note(ledger, &task->request, actor->now_ms);
+	} else if (r == ORDER_CONTROL_REFUSED && used) {
+		r = ORDER_CONTROL_REFERENCE_USED;
+	}
 	say_order_control(task, r, PROBLEM_HOLD_EXPIRED, &fresh, &payment);
 }
 

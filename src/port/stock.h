@@ -326,9 +326,10 @@ struct stock_ops {
 	void (*acknowledge_send)(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers);
 	void (*acknowledge_wait)(struct stock *stock);
 	/*
-	 * These were definitely refused: undoes those that nobody else has claimed. Unknown ids and
-	 * repeated calls change nothing. undone[i]: nothing of it is left; false: it is claimed, or
-	 * the stock cannot be asked: it may still become true, and its end is unknown.
+	 * These were definitely refused: undoes those that nobody else has claimed. Unknown ids
+	 * change nothing. undone[i]: nothing of it is left; false: it is claimed, or the stock
+	 * cannot be asked: it may still become true, and its end is unknown. Called once for each:
+	 * a second call could undo what a retry of the same request has sent out since.
 	 */
 	void (*compensate)(struct stock *stock, const struct event *const *events, size_t count, bool *undone);
 	/*

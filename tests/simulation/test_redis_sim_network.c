@@ -135,6 +135,27 @@ static void test_a_command_is_done_when_it_arrives_though_its_client_has_given_u
 	assert_int_equal(gate_buy(&gate, "ann", "k").outcome, STOCK_REPLAY);
 }
 
+/*
+ * A retry of the cancel finds the order as it was only behind the undoing of the first; so nothing
+ * of that may be on its way any more.
+ */
+static void test_an_undoing_that_arrives_late_leaves_a_retry_alone(void **state)
+{
+	struct stock_reserve order = gate_order(&gate, "ann", "k");
+	struct stock_settle first = gate_settle(&gate, &order.order.id, ORDER_CANCEL), again;
+
+	(void)state;
+	redis_sim_set_delay(sim, 1500 * MS, 0);
+	lone.meanwhile = go_on;
+	gate_compensate(&gate, &first.event);
+	while ((again = gate_settle(&gate, &order.order.id, ORDER_CANCEL)).outcome == STOCK_BUSY)
+		lone_thread_pass(&lone, 100);
+	assert_int_equal(again.outcome, STOCK_DONE);
+	lone_thread_pass(&lone, 1000);
+	gate_acknowledge(&gate, &again.event);
+	assert_int_equal(held(), 0);
+}
+
 static void rebuild(void)
 {
 	redis_sim_set_delay(sim, 0, 0);
@@ -348,6 +369,7 @@ int main(void)
 		TEST(test_a_stop_that_was_done_and_not_heard_of_is_done),
 		TEST(test_a_late_retry_of_a_stop_whose_reply_is_lost_is_no_stop),
 		TEST(test_a_command_is_done_when_it_arrives_though_its_client_has_given_up),
+		TEST(test_an_undoing_that_arrives_late_leaves_a_retry_alone),
 		TEST(test_a_command_that_arrives_behind_a_rebuild_is_fenced),
 		TEST(test_others_go_on_between_a_command_and_its_reply),
 		TEST(test_a_server_that_stands_still_does_later_what_it_was_sent),

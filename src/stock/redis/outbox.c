@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "stock/redis/redis_stock.h"
 
-enum { TRIES = 2 }; /* an end may be told twice; what is not told at all is claimed later, and driven again */
+enum { TRIES = 2 }; /* an acknowledgement may be told twice; what is not told at all is claimed later, and driven again */
 
 static uint32_t sale_of(const void *items, size_t index)
 {
@@ -133,14 +133,27 @@ static void conclude(struct redis_report *report)
 }
 
 /* Up to REDIS_BATCH events. */
-static void report_ends(struct stock *stock, const struct redis_question *question, const struct event *const *events,
-			size_t count, enum stock_ack *answers)
+static void acknowledge(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
 {
 	struct redis_report report;
 
-	prepare(&report, question, events, count, answers);
+	prepare(&report, &acknowledge_question, events, count, answers);
 	send(&report, redis_of(stock));
 	conclude(&report);
+}
+
+/*
+ * Up to REDIS_BATCH events. Told once: where the second of two calls is answered, the first may
+ * still be on its way, and would find what a retry of the same request has sent to the journal
+ * since (its id and kind are the same), and undo that.
+ */
+static void compensate(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
+{
+	struct redis_report report;
+
+	prepare(&report, &compensate_question, events, count, answers);
+	send(&report, redis_of(stock));
+	take(&report);
 }
 
 /*
@@ -153,7 +166,7 @@ void redis_acknowledge_send(struct stock *stock, const struct event *const *even
 
 	ASSERT(report->count == 0);
 	for (; count > REDIS_BATCH; events += REDIS_BATCH, count -= REDIS_BATCH) {
-		report_ends(stock, &acknowledge_question, events, REDIS_BATCH, answers);
+		acknowledge(stock, events, REDIS_BATCH, answers);
 		answers = answers ? answers + REDIS_BATCH : NULL;
 	}
 	prepare(report, &acknowledge_question, events, count, answers);
@@ -177,7 +190,7 @@ void redis_compensate(struct stock *stock, const struct event *const *events, si
 	for (size_t start = 0; start < count; start += REDIS_BATCH) {
 		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
 
-		report_ends(stock, &compensate_question, events + start, size, answers);
+		compensate(stock, events + start, size, answers);
 		for (size_t i = 0; i < size; i++)
 			undone[start + i] = answers[i] == STOCK_ACK_DONE || answers[i] == STOCK_ACK_UNKNOWN ||
 					    answers[i] == STOCK_ACK_NO_SALE;

@@ -56,7 +56,7 @@
 	int adapter##_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders,            \
 			     size_t max, size_t *count);                                                                              \
 	int adapter##_changes(struct ledger *ledger, const struct ledger_change_filter *filter, struct ledger_change *changes,        \
-			      size_t max, size_t *count);                                                                             \
+			      size_t max, size_t *count, struct ledger_cursor *next);                                                 \
 	int adapter##_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot,                           \
 				    ledger_orders_fn *page, void *context);                                                           \
 	int adapter##_lots_unequal(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);                \

@@ -408,10 +408,12 @@ struct ledger_ops {
 	 * What happened, in the order in which it was applied (within a sale: in which the stock
 	 * decided it), up to `max`; *count how many. None is ever left out: what may still get a
 	 * place before one that is committed holds that one back. DONE; NOT_FOUND: there is no such
-	 * place as `after` here (the ledger was restored from a backup, or is another).
+	 * place as `after` here (the ledger was restored from a backup, or is another). *next, if
+	 * DONE: where a reader goes on. Where there was nothing that is behind all that was looked
+	 * at, so that what is older than `since_ms` is read once.
 	 */
 	int (*changes)(struct ledger *ledger, const struct ledger_change_filter *filter, struct ledger_change *changes,
-		       size_t max, size_t *count);
+		       size_t max, size_t *count, struct ledger_cursor *next);
 	/*
 	 * Everything of one sale as it is at one moment, whatever is committed meanwhile: the
 	 * snapshot, which is the caller's to deinit() whatever comes, and all orders, in pages.

@@ -18,9 +18,12 @@ static struct kit *kit_of(void **state)
 
 static size_t read_feed(struct kit *kit, const struct ledger_change_filter *filter, struct ledger_change *changes, size_t max)
 {
+	struct ledger_cursor next;
 	size_t count = 0;
 
-	assert_int_equal(kit->ledger->ops->changes(kit->ledger, filter, changes, max, &count), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, filter, changes, max, &count, &next), LEDGER_DONE);
+	if (count)
+		assert_true(next.number == changes[count - 1].at.number && next.mark == changes[count - 1].at.mark);
 	return count;
 }
 
@@ -182,6 +185,35 @@ static void test_feed_begins_at_a_time(void **state)
 }
 
 /*
+ * Found: who waited at a time behind the last change got no place to go on from, so each look read
+ * all that there is.
+ */
+static void test_an_empty_page_of_a_time_is_behind_all_that_was_looked_at(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_change *told = room();
+	struct ledger_change_filter late = {.since_ms = INT64_MAX};
+	struct ledger_cursor next = {1, 1};
+	struct event events[KINDS], ann;
+	size_t count;
+
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &late, told, CHANGES_MAX, &count, &next), LEDGER_DONE);
+	assert_true(count == 0 && next.number == 0); /* nothing has happened yet */
+	apply_kinds(kit, events);
+	assert_int_equal(read_feed(kit, &(struct ledger_change_filter){0}, told, CHANGES_MAX), KINDS);
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &late, told, CHANGES_MAX, &count, &next), LEDGER_DONE);
+	assert_int_equal(count, 0);
+	assert_true(next.number == told[KINDS - 1].at.number && next.mark == told[KINDS - 1].at.mark);
+	late.after = next;
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &late, told, CHANGES_MAX, &count, &next), LEDGER_DONE);
+	assert_true(count == 0 && next.number == late.after.number && next.mark == late.after.mark);
+	ann = kit_reserved(kit, KIT_SHIRT, 1, "ann");
+	assert_int_equal(kit_apply(kit, &ann), LEDGER_DONE);
+	assert_int_equal(read_feed(kit, &(struct ledger_change_filter){.after = next}, told, CHANGES_MAX), 1);
+	free(told);
+}
+
+/*
  * A ledger that was restored from a backup has given its numbers out anew: who goes on there would
  * miss what happened since.
  */
@@ -191,17 +223,18 @@ static void test_cursor_of_another_ledger_is_not_taken(void **state)
 	struct ledger_change *told = room();
 	struct ledger_change_filter filter = {0};
 	struct event events[KINDS];
+	struct ledger_cursor next;
 	size_t count;
 
 	apply_kinds(kit, events);
 	assert_int_equal(read_feed(kit, &filter, told, CHANGES_MAX), KINDS);
 	filter.after = told[KINDS - 1].at;
 	filter.after.mark ^= 1;
-	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, told, CHANGES_MAX, &count), LEDGER_NOT_FOUND);
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, told, CHANGES_MAX, &count, &next), LEDGER_NOT_FOUND);
 	filter.after.mark ^= 1;
-	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, told, CHANGES_MAX, &count), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, told, CHANGES_MAX, &count, &next), LEDGER_DONE);
 	filter.after.number += 1000;
-	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, told, CHANGES_MAX, &count), LEDGER_NOT_FOUND);
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, told, CHANGES_MAX, &count, &next), LEDGER_NOT_FOUND);
 	assert_int_equal(count, 0);
 	free(told);
 }
@@ -297,6 +330,7 @@ int ledger_suite_changes_run(const char *name)
 		TEST(test_feed_goes_on_behind_its_cursor),
 		TEST(test_feed_is_in_the_order_of_what_was_applied_and_not_of_times),
 		TEST(test_feed_begins_at_a_time),
+		TEST(test_an_empty_page_of_a_time_is_behind_all_that_was_looked_at),
 		TEST(test_cursor_of_another_ledger_is_not_taken),
 		TEST(test_what_a_drain_leaves_out_is_not_told),
 		TEST(test_position_of_a_relay_is_kept_and_of_two_processes_one_is_told),

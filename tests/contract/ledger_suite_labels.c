@@ -163,7 +163,7 @@ static void test_the_feed_tells_what_the_purchase_said(void **state)
 	size_t count;
 
 	assert_int_equal(kit_apply(kit, &reserved), LEDGER_DONE);
-	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, &change, 1, &count), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, &change, 1, &count, &(struct ledger_cursor){0}), LEDGER_DONE);
 	assert_int_equal(count, 1);
 	assert_int_equal(change.event.kind, EVENT_RESERVED);
 	assert_true(change.event.priced);

@@ -217,7 +217,7 @@ static void test_the_feed_tells_what_left_and_where_it_went(void **state)
 	assert_int_equal(kit_apply(kit, &second), LEDGER_DONE);
 	assert_int_equal(kit_apply(kit, &refunded), LEDGER_DONE);
 	assert_non_null(told);
-	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &all, told, 5, &count), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &all, told, 5, &count, &(struct ledger_cursor){0}), LEDGER_DONE);
 	assert_int_equal(count, 5);
 	assert_int_equal(told[0].event.quantity, 3); /* as it was granted */
 	assert_told(&told[1], &first);

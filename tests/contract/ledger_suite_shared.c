@@ -269,7 +269,7 @@ static int64_t read_page(struct ledger *ledger, struct ledger_change_filter *fil
 	size_t count;
 
 	assert_non_null(page);
-	assert_int_equal(ledger->ops->changes(ledger, filter, page, PAGE, &count), LEDGER_DONE);
+	assert_int_equal(ledger->ops->changes(ledger, filter, page, PAGE, &count, &(struct ledger_cursor){0}), LEDGER_DONE);
 	for (size_t i = 0; i < count; i++) {
 		assert_true(page[i].at.number > filter->after.number);
 		filter->after = page[i].at;

@@ -174,7 +174,7 @@ static void test_the_feed_tells_who_and_why_of_each_change(void **state)
 	events[3] = by(kit_settled(kit, EVENT_CANCELLED, &events[2]), ACTOR_BUYER, "ben", "changed my mind");
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(kit_apply(kit, &events[i]), LEDGER_DONE);
-	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, changes, 8, &count), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->changes(kit->ledger, &filter, changes, 8, &count, &(struct ledger_cursor){0}), LEDGER_DONE);
 	assert_int_equal(count, 4);
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(changes[i].event.kind, events[i].kind);

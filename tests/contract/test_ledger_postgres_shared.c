@@ -287,7 +287,7 @@ static size_t feed_behind(struct ledger *ledger, struct ledger_cursor *after)
 	size_t count;
 
 	assert_non_null(changes);
-	assert_int_equal(ledger->ops->changes(ledger, &filter, changes, STALLED + 2, &count), LEDGER_DONE);
+	assert_int_equal(ledger->ops->changes(ledger, &filter, changes, STALLED + 2, &count, &(struct ledger_cursor){0}), LEDGER_DONE);
 	if (count)
 		*after = changes[count - 1].at;
 	free(changes);

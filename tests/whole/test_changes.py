@@ -101,6 +101,23 @@ def test_who_waits_is_told_when_it_happens_and_else_when_the_time_is_up(server):
     assert [change["data"]["event"]["id"] for change in told[0][0]["changes"]] == [order]
 
 
+def test_an_empty_page_of_a_time_tells_where_to_go_on(server):
+    """
+    Found: a reader of `since` behind the last change was told no place, so each look read all that
+    there is.
+    """
+    server.make_sale(units=10, hold_seconds=600)
+    late = "2099-01-01T00:00:00Z"
+    assert changes(server, since=late) == {"changes": [], "next": None}
+    buy(server, "ann")
+    last = changes(server)["next"]
+    assert changes(server, since=late) == {"changes": [], "next": last}
+    assert changes(server, since=late, wait="1s") == {"changes": [], "next": last}
+    ben = buy(server, "ben")
+    assert [change["data"]["event"]["id"] for change in changes(server, after=last)["changes"]] == [ben]
+    assert changes(server, since=late, after=last) == {"changes": [], "next": changes(server, after=last)["next"]}
+
+
 @pytest.mark.parametrize("query", ["after=x", "after=2.1.0", "after=1.0.0", "wait=20", "wait=0s", "wait=61s", "since=today", "limit=0", "order=newest"])
 def test_what_is_no_query_is_refused(server, query):
     answer = server.operate("GET", f"/v1/changes?{query}")

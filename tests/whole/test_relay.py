@@ -403,6 +403,28 @@ def test_a_replay_begins_at_the_time_of_its_change(server, left):
     assert feed.asked[0]["since"] == ["2027-01-01T10:00:12.500Z"], feed.asked
 
 
+def test_a_relay_that_waits_for_its_time_does_not_read_all_on_each_look(server):
+    """
+    Found: with --from behind the last change each look asked by the time alone, so the server read
+    all that had happened. What lies before that time is still not sent.
+    """
+    server.make_sale("one", 5, hold_seconds=600)
+    buy(server, "one", "ann")
+    real = server.operate("GET", "/v1/changes").body.decode()
+    place, late = "1.5.0000000000000005", "2099-01-01T00:00:00.000Z"
+    pages = [f'{{"changes":[],"next":"{place}"}}', real, '{"changes":[{}],"next":null}']
+    feed = Told(lambda path: pages[min(len(feed.asked), 3) - 1] if path.startswith("/v1/changes") else json.dumps(Told.STATE))
+    try:
+        code, _, log = ends(server, "--to", "-", "--from", late, "--operator", feed.url)
+    finally:
+        feed.close()
+    assert code == 1 and "a change cannot be read" in log, log
+    first, second, third = feed.asked[:3]
+    assert "after" not in first and "after" in second and "since" not in third, feed.asked
+    assert second["after"] == [place] and first["since"] == second["since"], feed.asked
+    assert third["after"] == [json.loads(real)["next"]], feed.asked
+
+
 @pytest.mark.parametrize("strange", ["<html>Back soon</html>", "{}", '{"changes":{},"version":"1","position":7,"skipped":[1]}'])
 def test_what_answers_in_the_servers_place_is_not_believed(server, strange):
     """

@@ -101,6 +101,7 @@ static int take_start(struct relay *relay)
 	int result = starts ? 0 : lines_restore(&relay->lines, relay->kept);
 
 	starts = starts || !relay->lines.low;
+	relay->begun = !starts;
 	relay->sought = !starts || !relay->start->change;
 	if (relay->lines.low)
 		snprintf(relay->next, sizeof(relay->next), "%s", relay->lines.low);
@@ -250,6 +251,7 @@ static void take_page(struct relay *relay, const json_t *page)
 	const char *next = json_string_value(json_object_get(page, "next"));
 	size_t count = json_array_size(changes);
 
+	relay->begun = relay->begun || count > 0;
 	if (next)
 		snprintf(relay->next, sizeof(relay->next), "%s", next);
 	relay->caught_up = relay->start->replay && count < PAGE;
@@ -274,18 +276,15 @@ static void take_page(struct relay *relay, const json_t *page)
 
 static void fetch(struct relay *relay)
 {
-	const char *since = relay->start->since;
+	const char *since = relay->begun ? "" : relay->start->since;
 	bool waits = relay->lines.count == 0 && !relay->start->replay && relay->sought;
 	char path[256];
 	json_t *page;
 	int status;
 
 	/* Where nothing else is to be done it waits there, as long as a stop may take. */
-	snprintf(path, sizeof(path), "/v1/changes?limit=%d%s%s%s", PAGE,
-		 relay->next[0] ? "&after="
-		 : since[0]     ? "&since="
-				: "",
-		 relay->next[0] ? relay->next : since, waits ? "&wait=1s" : "");
+	snprintf(path, sizeof(path), "/v1/changes?limit=%d%s%s%s%s%s", PAGE, relay->next[0] ? "&after=" : "", relay->next,
+		 since[0] ? "&since=" : "", since, waits ? "&wait=1s" : "");
 	status = call(relay, "GET", path, NULL, is_page, &page);
 	if (status == 200)
 		take_page(relay, page);

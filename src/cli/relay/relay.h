@@ -35,6 +35,7 @@ struct relay {
 	struct sign_key key;
 	struct lines lines;
 	char next[CURSOR_TEXT_MAX + 1]; /* what the feed is asked for next: behind this one; "": from the start */
+	bool begun;                     /* a change has come: the time to start from counts no more */
 	bool sought;                    /* the change to start with was found, or none is looked for */
 	bool caught_up;                 /* a replay has read all that it sends */
 	int64_t version;                /* of the position, as the server has it */

@@ -109,10 +109,9 @@ static void render_change(const struct ledger_change *change, struct buffer *out
 	buffer_append_literal(out, "}}");
 }
 
-static void render_page(struct ledger_task *task, const struct ledger_change *changes, size_t count)
+static void render_page(struct ledger_task *task, const struct ledger_change *changes, size_t count, const struct ledger_cursor *next)
 {
 	struct buffer *out = &task->reply.body;
-	struct ledger_cursor next = count ? changes[count - 1].at : task->changes.filter.after;
 
 	buffer_append_literal(out, "{\"changes\":[");
 	for (size_t i = 0; i < count; i++) {
@@ -121,8 +120,8 @@ static void render_page(struct ledger_task *task, const struct ledger_change *ch
 		render_change(&changes[i], out);
 	}
 	buffer_append_literal(out, "],\"next\":");
-	if (next.number)
-		append_cursor(&next, out);
+	if (next->number)
+		append_cursor(next, out);
 	else
 		buffer_append_literal(out, "null");
 	ledger_task_say_age(task);
@@ -135,19 +134,22 @@ static void work_changes(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_change *changes = calloc((size_t)task->limit, sizeof(*changes));
-	size_t count = 0;
-	int r = changes ? ledger->ops->changes(ledger, &task->changes.filter, changes, (size_t)task->limit, &count) : -ENOMEM;
+	struct ledger_cursor next = {0};
+	size_t count = 0, max = (size_t)task->limit;
+	int r = changes ? ledger->ops->changes(ledger, &task->changes.filter, changes, max, &count, &next) : -ENOMEM;
 
 	if (r < 0)
 		ledger_task_refuse_fatal(task, r);
 	else if (r == LEDGER_NOT_FOUND)
 		reply_problem(&task->reply, PROBLEM_CURSOR_UNKNOWN, NULL);
 	else if (count > 0 && FAILPOINT("feed.skip") > 0) /* breaks the feed on purpose */
-		render_page(task, changes + 1, count - 1);
+		render_page(task, changes + 1, count - 1, &next);
 	else
-		render_page(task, changes, count);
-	if (r == LEDGER_DONE && count == 0 && task->changes.until_ns)
+		render_page(task, changes, count, &next);
+	if (r == LEDGER_DONE && count == 0 && task->changes.until_ns) {
+		task->changes.filter.after = next;
 		task->then = park;
+	}
 	free(changes);
 }
 

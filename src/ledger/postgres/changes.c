@@ -45,9 +45,13 @@ static const char select_rows[] =
 	" LEFT JOIN orders ON orders.sale = movement.sale AND orders.id = movement.order_id" PG_ORDER_PAYMENT
 	" LEFT JOIN lots ON lots.sale = movement.sale AND lots.place = movement.lot"
 	" LEFT JOIN sales ON sales.number = movement.sale LEFT JOIN items ON items.number = lots.item ORDER BY movement.number";
+/* Of who asks for a time ($2): the last of all that were looked at. */
+static const char select_end[] =
+	"SELECT " MOVEMENT_COLUMNS " FROM movements WHERE $2::bigint > 0 AND number > $1 AND number <= $3 AND " CHANGE_ROWS
+	" ORDER BY number DESC LIMIT 1";
 
 enum { SALE_NAME = PG_ORDER_COLUMN_COUNT, SKU, CURRENCY, BUYER_UNITS, LIMIT_PER_BUYER, MOVEMENT };
-enum { BEGAN, CURSOR, ROWS, ENDED, TRIP };
+enum { BEGAN, CURSOR, ROWS, END, ENDED, TRIP };
 
 static struct change_row read_row(const PGresult *result, int row, int first)
 {
@@ -92,10 +96,11 @@ static int read_change(const PGresult *result, int row, struct ledger_change *ch
 
 /* 0, LEDGER_NOT_FOUND: the cursor is another ledger's, or negative. */
 static int take_rows(PGresult *const results[static TRIP], const struct ledger_cursor *after, struct ledger_change *changes,
-		     size_t *count)
+		     size_t *count, struct ledger_cursor *next)
 {
 	int end = 0;
 
+	*next = *after;
 	if (after->number) {
 		struct change_row row;
 
@@ -108,6 +113,13 @@ static int take_rows(PGresult *const results[static TRIP], const struct ledger_c
 	for (int row = 0; row < PQntuples(results[ROWS]) && end == 0; row++) {
 		end = read_change(results[ROWS], row, &changes[*count]);
 		*count += end == 0;
+	}
+	if (*count) {
+		*next = changes[*count - 1].at;
+	} else if (PQntuples(results[END]) == 1) {
+		struct change_row last = read_row(results[END], 0, 0);
+
+		*next = (struct ledger_cursor){last.number, change_row_mark(&last)};
 	}
 	return end;
 }
@@ -146,10 +158,10 @@ static int move_horizon(struct pg_connection *connection, struct pg_horizon *hor
 }
 
 static int read_changes(struct pg_reader *reader, const struct ledger_change_filter *filter, struct ledger_change *changes,
-			size_t max, size_t *count)
+			size_t max, size_t *count, struct ledger_cursor *next)
 {
 	struct pg_connection *connection = &reader->connection;
-	struct pg_params cursor = {0}, params = {0};
+	struct pg_params cursor = {0}, params = {0}, all = {0};
 	PGresult *results[TRIP];
 	int end = move_horizon(connection, &reader->horizon);
 
@@ -160,20 +172,24 @@ static int read_changes(struct pg_reader *reader, const struct ledger_change_fil
 	pg_put_int(&params, filter->since_ms);
 	pg_put_int(&params, (int64_t)max);
 	pg_put_int(&params, reader->horizon.safe);
+	pg_put_int(&all, filter->after.number);
+	pg_put_int(&all, filter->since_ms);
+	pg_put_int(&all, reader->horizon.safe);
 	pg_add(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL);
 	pg_add(connection, select_row, &cursor);
 	pg_add(connection, select_rows, &params);
+	pg_add(connection, select_end, &all);
 	pg_add(connection, "COMMIT", NULL);
 	end = pg_outcome(pg_run(connection, results), -EIO);
 	if (end < 0)
 		return end;
-	end = take_rows(results, &filter->after, changes, count);
+	end = take_rows(results, &filter->after, changes, count, next);
 	pg_clear(results, TRIP);
 	return end;
 }
 
 int postgres_changes(struct ledger *base, const struct ledger_change_filter *filter, struct ledger_change *changes, size_t max,
-		     size_t *count)
+		     size_t *count, struct ledger_cursor *next)
 {
 	struct postgres_ledger *ledger = postgres_ledger_of(base);
 	struct pg_reader *reader;
@@ -185,7 +201,7 @@ int postgres_changes(struct ledger *base, const struct ledger_change_filter *fil
 		end = pg_reader_begin(ledger, &reader);
 		if (end < 0)
 			return end;
-		end = pg_reader_end(ledger, reader, read_changes(reader, filter, changes, max, count));
+		end = pg_reader_end(ledger, reader, read_changes(reader, filter, changes, max, count, next));
 	}
 	return end;
 }

@@ -15,6 +15,8 @@ static const char select_rows[] =
 	"SELECT " SQLITE_ORDER_COLUMNS ", orders.buyer_units, orders.limit_per_buyer, " MOVEMENT_COLUMNS
 	" FROM (SELECT * FROM movements WHERE number > ?1 AND at_ms >= ?2 AND " CHANGE_ROWS " ORDER BY number LIMIT ?3) AS movements"
 	" LEFT JOIN orders ON orders.id = movements.order_id" SQLITE_ORDER_PAYMENT " ORDER BY movements.number";
+static const char select_end[] =
+	"SELECT " MOVEMENT_COLUMNS " FROM movements WHERE number > ?1 AND " CHANGE_ROWS " ORDER BY number DESC LIMIT 1";
 
 enum { BUYER_UNITS = SQLITE_ORDER_COLUMN_COUNT, LIMIT_PER_BUYER, MOVEMENT };
 
@@ -75,8 +77,27 @@ static int read_change(struct sqlite_connection *connection, sqlite3_stmt *state
 	return result < 0 ? result : change_row_read(&row, change);
 }
 
+/* Moves it behind all that there is. */
+static int pass_all(struct sqlite_connection *connection, struct ledger_cursor *next)
+{
+	sqlite3_stmt *statement;
+	struct change_row row;
+	int result = sqlite_connection_prepare(connection, select_end, &statement);
+
+	if (result < 0)
+		return result;
+	sqlite_bind_int(statement, 1, next->number);
+	result = sqlite_step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result;
+	row = read_row(statement, 0);
+	sqlite3_reset(statement);
+	*next = (struct ledger_cursor){row.number, change_row_mark(&row)};
+	return LEDGER_DONE;
+}
+
 static int read_changes(struct sqlite_connection *connection, const struct ledger_change_filter *filter,
-			struct ledger_change *changes, size_t max, size_t *count)
+			struct ledger_change *changes, size_t max, size_t *count, struct ledger_cursor *next)
 {
 	struct sqlite_recent_lots recent = {{NULL}};
 	sqlite3_stmt *statement;
@@ -97,11 +118,14 @@ static int read_changes(struct sqlite_connection *connection, const struct ledge
 		}
 		++*count;
 	}
-	return result;
+	if (result < 0)
+		return result;
+	*next = *count ? changes[*count - 1].at : filter->after;
+	return *count || !filter->since_ms ? result : pass_all(connection, next);
 }
 
 int sqlite_changes(struct ledger *base, const struct ledger_change_filter *filter, struct ledger_change *changes, size_t max,
-		   size_t *count)
+		   size_t *count, struct ledger_cursor *next)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_reader *reader;
@@ -111,7 +135,7 @@ int sqlite_changes(struct ledger *base, const struct ledger_change_filter *filte
 	if (result < 0)
 		return result;
 	result = sqlite_connection_run(&reader->connection, "BEGIN");
-	outcome = result == 0 ? read_changes(&reader->connection, filter, changes, max, count) : result;
+	outcome = result == 0 ? read_changes(&reader->connection, filter, changes, max, count, next) : result;
 	if (outcome >= 0)
 		result = sqlite_connection_run(&reader->connection, "COMMIT");
 	return sqlite_reader_end(ledger, reader, outcome < 0 ? outcome : result < 0 ? result : outcome);

@@ -185,9 +185,9 @@ static int sim_orders(struct ledger *ledger, const struct ledger_order_filter *f
 }
 
 static int sim_changes(struct ledger *ledger, const struct ledger_change_filter *filter, struct ledger_change *changes,
-		       size_t max, size_t *count)
+		       size_t max, size_t *count, struct ledger_cursor *next)
 {
-	SIM_CALL(ledger, SIM_READ, changes, filter, changes, max, count);
+	SIM_CALL(ledger, SIM_READ, changes, filter, changes, max, count, next);
 }
 
 /*

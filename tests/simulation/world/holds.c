@@ -14,13 +14,14 @@ static uint32_t own_sale(struct plan *plan, uint32_t hold_seconds)
 	return plan->sale_count++;
 }
 
-/* By a buyer of its own, with a client of its own. */
-static void buy(struct plan *plan, uint32_t sale, int64_t at_ms, struct draw *draw)
+/* By a buyer of its own, with a client of its own. Its number. */
+static uint32_t buy(struct plan *plan, uint32_t sale, int64_t at_ms, struct draw *draw)
 {
 	uint32_t purchase = scene_any_purchase(plan, sale, at_ms, plan->client_count++, draw);
 
 	plan->ops[purchase].buyer = plan->buyer_count++;
 	plan->sales[sale].units[0]++;
+	return purchase;
 }
 
 static bool has_room(const struct plan *plan, uint32_t purchases, uint32_t faults)
@@ -113,4 +114,32 @@ void plan_add_holds(struct plan *plan)
 		late_grants(plan, &late);
 	if (draw_below(&resting, 8) == 0 && has_room(plan, 2, 2))
 		resting_sale(plan, &resting);
+}
+
+/* --- Holds that are over are paid for, two of them with one payment at once --- */
+
+enum { LATE_PAIRS = 3 };
+
+/* In one of twelve clusters. Each asks again when it has been answered. */
+void plan_add_late_payments(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "late payments", 0);
+	int64_t at_ms = draw_between(&draw, SCENES_BEGIN_MS, SCENES_END_MS);
+	uint32_t sale;
+
+	if (draw_below(&draw, 12) != 0 || !has_room(plan, LATE_PAIRS * 6, 0))
+		return;
+	sale = own_sale(plan, 1);
+	plan->sales[sale].late_confirm = true;
+	for (uint32_t pair = 0; pair < LATE_PAIRS; pair++) {
+		uint32_t purchases[] = {buy(plan, sale, at_ms, &draw), buy(plan, sale, at_ms, &draw)};
+		int64_t paid_ms = at_ms + draw_between(&draw, 6 * SECOND_MS, 14 * SECOND_MS);
+
+		for (uint32_t i = 0; i < 2; i++) {
+			uint32_t move = scene_move(plan, PLAN_CONFIRM, purchases[i], paid_ms, plan->client_count++, &draw);
+
+			plan->ops[move].payment = plan_payment_of(purchases[0], 0);
+			scene_again(plan, move, paid_ms + draw_between(&draw, 1500, 4000), plan->client_count++);
+		}
+	}
 }

@@ -4,11 +4,7 @@
 
 enum { PRICE = PLAN_PRICE, OF_ONE_ORDER = 4 };
 
-/*
- * The payment of an order, by the purchase that brings that; `turn`: 0, or another one for the
- * same. Never 0.
- */
-static uint32_t payment_of(uint32_t purchase, uint32_t turn)
+uint32_t plan_payment_of(uint32_t purchase, uint32_t turn)
 {
 	return (purchase + 1) * OF_ONE_ORDER + turn;
 }
@@ -29,13 +25,13 @@ static uint32_t any_payment(const struct plan *plan, uint32_t before, uint32_t s
 static void pay(const struct plan *plan, uint32_t number, struct plan_op *op, struct draw *draw)
 {
 	uint64_t which = draw_below(draw, 100);
-	uint32_t own = payment_of(op->target, 0), other = any_payment(plan, number, op->sale, own, draw);
+	uint32_t own = plan_payment_of(op->target, 0), other = any_payment(plan, number, op->sale, own, draw);
 	bool says = draw_chance(draw, 50), wrong = draw_chance(draw, 8);
 
 	if (which < 60)
 		op->payment = own;
 	else if (which < 74)
-		op->payment = payment_of(op->target, 1);
+		op->payment = plan_payment_of(op->target, 1);
 	else if (which < 88)
 		op->payment = other;
 	if (says)
@@ -60,7 +56,7 @@ void plan_add_payments(struct plan *plan)
 			pay(plan, i, op, &draw);
 		} else if (op->kind == PLAN_LIST_ORDERS && draw_chance(&draw, 50)) {
 			op->kind = PLAN_FIND_PAYMENT;
-			op->payment = any_payment(plan, i, op->sale, payment_of(0, 0), &draw);
+			op->payment = any_payment(plan, i, op->sale, plan_payment_of(0, 0), &draw);
 		}
 	}
 }

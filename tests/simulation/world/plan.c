@@ -391,6 +391,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	plan_add_aftermath(plan);
 	plan_add_reductions(plan);
 	plan_add_payments(plan);
+	plan_add_late_payments(plan);
 	plan_add_follower(plan);
 }
 

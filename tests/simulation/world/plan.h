@@ -156,6 +156,12 @@ void plan_add_giving_back(struct plan *plan);
 void plan_add_aftermath(struct plan *plan);
 void plan_add_old_epoch(struct plan *plan);
 void plan_add_claimed_cancels(struct plan *plan);
+void plan_add_late_payments(struct plan *plan);
+/*
+ * The payment of an order, by the purchase that brings that; `turn`: 0, or another one for the
+ * same. Never 0.
+ */
+uint32_t plan_payment_of(uint32_t purchase, uint32_t turn);
 /* holds.c: holds that end, or must not, while something else is out of time. */
 void plan_add_holds(struct plan *plan);
 /*

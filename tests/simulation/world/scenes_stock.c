@@ -111,7 +111,7 @@ void scene_claimed_cancels(struct plan *plan, struct draw *draw)
 	int64_t at_ms = draw_between(draw, SCENES_BEGIN_MS + 2 * SECOND_MS, SCENES_END_MS),
 		stands_ms = at_ms + draw_between(draw, 60, 300);
 
-	if (plan->fault_count + 3 > PLAN_FAULTS_MAX || plan->op_count + 9 > PLAN_OPS_MAX - 60)
+	if (plan->fault_count + 4 > PLAN_FAULTS_MAX || plan->op_count + 9 > PLAN_OPS_MAX - 60)
 		return;
 	if (plan->gates < 2)
 		plan->gates = 2;
@@ -126,6 +126,9 @@ void scene_claimed_cancels(struct plan *plan, struct draw *draw)
 	scene_fault(plan, FAULT_GATE_PAUSED, stands_ms, at_ms + draw_between(draw, 3600, 4800) - stands_ms, 0,
 		    scene_gate_of(plan, moves[0]));
 	scene_fault(plan, FAULT_KAFKA_SLOW, at_ms + 2700, 2000, draw_between(draw, 1400, 1900), 0);
+	if (draw_chance(draw, 50)) /* what is undone when the log has not answered for two seconds arrives late */
+		scene_fault(plan, FAULT_REDIS_SLOW, at_ms + draw_between(draw, 1500, 1950), draw_between(draw, 300, 1100),
+			    draw_between(draw, 300, 400) * 5 + 3, 0);
 }
 
 /*

@@ -11,7 +11,10 @@ struct log_entry {
 static int append(struct transaction *transaction, void *request)
 {
 	const struct log_entry *entry = request;
+	int result = transaction_check_request(transaction, entry->actor);
 
+	if (result != 0)
+		return result;
 	return transaction->rows->records->write_log(transaction, entry->actor, entry->action, entry->subject, entry->detail);
 }
 

@@ -1190,6 +1190,30 @@ static void test_log_takes_rows_of_its_own_and_cuts_what_is_too_long(void **stat
 	kit_assert_audit(kit);
 }
 
+/*
+ * Found: two processes that both took themselves for the elected one told the ledger of the same
+ * stop of a sale that was over, and it was in the log twice.
+ */
+static void test_log_has_a_row_of_one_request_once(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_request request = request_of(1, 1), other_body = request_of(1, 2);
+	struct ledger_actor actor = kit_actor(kit);
+	const struct ledger_ops *ops = kit->ledger->ops;
+	struct ledger_log_row rows[8];
+	size_t before, count;
+
+	assert_int_equal(ops->log_rows(kit->ledger, &(struct ledger_log_filter){0}, rows, 8, &before), LEDGER_DONE);
+	actor.request = &request;
+	assert_int_equal(ops->log_append(kit->ledger, &actor, ACTION_SALE_PAUSE, SLICE("drop"), SLICE("{}")), LEDGER_DONE);
+	assert_int_equal(ops->log_append(kit->ledger, &actor, ACTION_SALE_PAUSE, SLICE("drop"), SLICE("{}")), LEDGER_REPEATED);
+	actor.request = &other_body;
+	assert_int_equal(ops->log_append(kit->ledger, &actor, ACTION_SALE_PAUSE, SLICE("drop"), SLICE("{}")), LEDGER_KEY_REUSED);
+	assert_int_equal(ops->log_rows(kit->ledger, &(struct ledger_log_filter){0}, rows, 8, &count), LEDGER_DONE);
+	assert_int_equal(count, before + 1);
+	kit_assert_audit(kit);
+}
+
 static void test_dead_letters_are_kept_until_removed(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -1358,6 +1382,7 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_who_acted_is_told_by_the_event_and_not_by_names),
 		TEST(test_a_withdrawal_by_the_clock_is_no_operators),
 		TEST(test_log_takes_rows_of_its_own_and_cuts_what_is_too_long),
+		TEST(test_log_has_a_row_of_one_request_once),
 		TEST(test_dead_letters_are_kept_until_removed),
 		TEST(test_a_dead_purchase_breaks_p2_until_it_is_forgotten_by_name),
 		TEST(test_audit_counts_what_there_is),

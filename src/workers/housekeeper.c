@@ -184,7 +184,9 @@ static bool make_room(struct housekeeper *keeper, size_t count)
 /*
  * Learns what others have done to the sales of a shared stock. What it has forgotten, or must not
  * be sold from, is told to the rebuilder. One that another process has rebuilt is learnt of from
- * the stock itself, for the ledger may be away.
+ * the stock itself, for the ledger may be away. Of one that is not armed no refresh tells who has
+ * stopped it or let it go on: that is asked for, so that its buyers hear how it is from the first
+ * moment that it sells.
  */
 static void refresh(struct housekeeper *keeper)
 {
@@ -209,14 +211,18 @@ static void refresh(struct housekeeper *keeper)
 		keeper->next_recall_ns = clock_mono_ns() + RECALL_NS;
 	for (size_t i = 0; i < count; i++) {
 		void *number = (void *)(uintptr_t)keeper->refreshes[i].sale;
+		const int outcome = keeper->refreshes[i].outcome;
+		const bool fenced = outcome == STOCK_FENCED || outcome == STOCK_UNKNOWN_SALE;
 
+		if (fenced && recalls)
+			stock->ops->brake_hear(stock, keeper->refreshes[i].sale);
 		if (brake_follow(stock, keeper->settings.catalog, keeper->refreshes[i].sale) < 0)
 			continue; /* no memory: it is shown next turn */
 
 		/* One that finds no room is told again next turn. */
-		if (keeper->refreshes[i].outcome == STOCK_FENCED || keeper->refreshes[i].outcome == STOCK_UNKNOWN_SALE)
+		if (fenced)
 			(void)!lane_push(keeper->settings.fenced_lane, LANE_NORMAL, &number, 1);
-		if (keeper->refreshes[i].outcome == STOCK_FENCED && recalls)
+		if (outcome == STOCK_FENCED && recalls)
 			(void)!catalog_recall(stock, keeper->settings.catalog, keeper->refreshes[i].sale);
 	}
 }

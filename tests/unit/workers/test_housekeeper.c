@@ -476,6 +476,64 @@ static void test_a_full_outbox_is_not_asked_each_millisecond(void **state)
 	bench->fenced = NULL;
 }
 
+/* --- A shared stock that must not be sold from --- */
+
+static const struct stock_ops *in_place;
+static atomic_int hearings;
+
+static void refresh_forgotten(struct stock *stock, struct stock_refresh *sales, size_t count)
+{
+	(void)stock;
+	for (size_t i = 0; i < count; i++)
+		sales[i].outcome = STOCK_UNKNOWN_SALE;
+}
+
+/* Another process has let it go on. */
+static void hear_release(struct stock *stock, uint32_t sale)
+{
+	const struct stock_brake_change release = {.stopped = false, .at_ms = HOUSE_NOW_MS, .actor = "olga"};
+
+	if (atomic_fetch_add(&hearings, 1) == 0)
+		assert_int_equal(in_place->brake(stock, sale, &release), STOCK_DONE);
+}
+
+static bool is_shown_open(void *context)
+{
+	return house_shown(((struct bench *)context)->house, "drop") == SALE_OPEN;
+}
+
+/*
+ * No refresh tells of a stop where the sale is not armed: a gate that had heard of the stop, and
+ * then of nothing for as long as the sale was rebuilt, told its first buyers afterwards that it was
+ * not open, long after somebody had let it go on elsewhere.
+ */
+static void test_a_release_is_heard_of_while_the_sale_is_fenced(void **state)
+{
+	struct bench *bench = *state;
+	struct house *house = bench->house;
+	struct ledger_actor actor = house_actor();
+	struct stock_ops ops = *house->stock->ops;
+	void *told;
+
+	house_sell(house, "drop");
+	assert_int_equal(sale_control_brake(house->control, house_number(house, "drop"), true, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+	atomic_store(&hearings, 0);
+	in_place = house->stock->ops;
+	ops.refresh = refresh_forgotten;
+	ops.brake_hear = hear_release;
+	house->stock->ops = &ops;
+	assert_int_equal(lane_new(&bench->fenced, 16), 0);
+	start(bench, 256);
+	house_wait(is_shown_open, bench);
+	stop(bench);
+	house->stock->ops = in_place;
+	while (lane_pop(bench->fenced, &told, 1, 0))
+		continue; /* a rebuilder's */
+	lane_free(bench->fenced);
+	bench->fenced = NULL;
+}
+
 /* --- A stock that does not add up --- */
 
 static int (*true_snapshot)(struct stock *, uint32_t, struct stock_lot_state *, uint32_t *);
@@ -542,6 +600,7 @@ int main(void)
 		TEST(test_buyers_wait_for_a_slice_of_a_storm_of_expiries),
 		TEST(test_expiries_that_the_journal_refuses_are_tried_again),
 		TEST(test_a_full_outbox_is_not_asked_each_millisecond),
+		TEST(test_a_release_is_heard_of_while_the_sale_is_fenced),
 		TEST(test_sales_live_by_the_clock),
 		TEST(test_a_jump_of_the_wall_clock_is_counted_and_expires_nothing),
 		TEST(test_more_live_units_than_there_are_break_the_first_promise),

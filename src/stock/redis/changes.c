@@ -48,6 +48,15 @@ static int64_t next_turn(uint32_t number, int64_t now_ns, int64_t apart_ns)
 	return ((now_ns - phase_ns) / apart_ns + 1) * apart_ns + phase_ns;
 }
 
+/*
+ * How often it is looked at. One that has ended may have holds, and they go by its time: only looks
+ * bound that, as long as nobody asks about it (see functions/changes.lua).
+ */
+static int64_t looks_apart_ns(struct redis_sale *sale, bool ended)
+{
+	return (ended && atomic_load(&sale->deadline_ms) == 0 ? ENDED : 1) * LOOK_NS;
+}
+
 /* Inside the gate. */
 static bool is_settled(struct redis_sale *sale)
 {
@@ -71,7 +80,7 @@ static bool look_at(struct redis_sales *sales, const struct stock_refresh *item,
 	const int64_t now_ms = clock_mono_ms();
 
 	if (looks) {
-		atomic_store(&sale->look_ns, next_turn(item->sale, now_ns, (item->ended ? ENDED : 1) * LOOK_NS));
+		atomic_store(&sale->look_ns, next_turn(item->sale, now_ns, looks_apart_ns(sale, item->ended)));
 		redis_write(out, item->sale, 4);
 		redis_write(out, (uint64_t)(atomic_load(&sale->clock.least_ms) + now_ms), 8);
 		redis_write(out, (uint64_t)(atomic_load(&sale->clock.most_ms) + now_ms), 8);
@@ -212,7 +221,7 @@ void redis_changes_settle(struct redis_sales *sales, uint32_t number, uint32_t e
 
 	if (sale && sale->epoch == epoch) {
 		atomic_store(&sale->ask_ns, next_turn(number, sent_ns, (ended ? ENDED : 1) * ASK_NS));
-		atomic_store(&sale->look_ns, next_turn(number, sent_ns, (ended ? ENDED : 1) * LOOK_NS));
+		atomic_store(&sale->look_ns, next_turn(number, sent_ns, looks_apart_ns(sale, ended)));
 		atomic_store(&sale->settled, doubts);
 	}
 	reader_gate_leave(&sales->registry.gate, stripe);

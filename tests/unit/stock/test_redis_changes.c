@@ -303,21 +303,20 @@ static void test_nothing_is_known_of_a_turn_that_was_not_answered(void **state)
 	assert_int_equal(gates[1].stock->ops->known_ns(gates[1].stock, GATE_SALE), known_ns);
 }
 
-/*
- * What a gate has measured bounds the sale's time also while it only looks: who comes new would
- * believe a clock that was set.
- */
-static void test_a_clock_that_was_set_while_a_sale_rests_ends_no_hold(void **state)
+/* A second after the clock was set somebody who has measured nothing asks about the sale. */
+static void set_the_clock_while_a_sale_rests(bool ended)
 {
 	struct gate newcomer;
 	struct stock_reserve order;
 	struct event expired[1];
 	int64_t next_ns;
 
-	(void)state;
 	sell_all();
 	gates[0].hold_ms = 600 * SECOND_MS;
 	order = gate_order(&gates[0], "ann", "");
+	for (int gate = 0; gate < GATES; gate++)
+		for (int i = 0; i < SALES; i++)
+			sales[gate][i].ended = ended;
 	for (int i = 0; i < 5; i++) {
 		turn(0);
 		turn(1);
@@ -331,6 +330,23 @@ static void test_a_clock_that_was_set_while_a_sale_rests_ends_no_hold(void **sta
 	assert_int_equal(newcomer.stock->ops->expire(newcomer.stock, gate_now_ns(), wall_ms, 0, expired, 1, &next_ns), 0);
 	assert_int_equal(gate_settle(&newcomer, &order.event.id, ORDER_CONFIRM).outcome, STOCK_DONE);
 	gate_close(&newcomer);
+}
+
+/*
+ * What a gate has measured bounds the sale's time also while it only looks: who comes new would
+ * believe a clock that was set.
+ */
+static void test_a_clock_that_was_set_while_a_sale_rests_ends_no_hold(void **state)
+{
+	(void)state;
+	set_the_clock_while_a_sale_rests(false);
+}
+
+/* Found by the world 80023269 of a cluster. */
+static void test_a_clock_that_was_set_behind_a_sales_end_ends_none_of_its_holds(void **state)
+{
+	(void)state;
+	set_the_clock_while_a_sale_rests(true);
 }
 
 int main(void)
@@ -352,6 +368,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_library_that_was_loaded_anew_lets_nothing_rest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_is_known_of_a_turn_that_was_not_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_clock_that_was_set_while_a_sale_rests_ends_no_hold, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_clock_that_was_set_behind_a_sales_end_ends_none_of_its_holds, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,6 @@
 #include <string.h>
 #include "base/assertion.h"
 
-enum { SECOND = 1000000000 };
-
 static const char *text_of(const struct uuid *id, char text[static UUID_TEXT_SIZE])
 {
 	uuid_format(id, text);
@@ -103,53 +101,6 @@ static void move_to(struct judge *judge, struct known_order *order, enum order_l
 			order->freed_ns = judge->now_ns;
 		judge_copy(order->freed_by, sizeof(order->freed_by), record->actor);
 	}
-}
-
-/*
- * For how long gates that were asked for it had stood still, and their clocks with them. To a
- * shared stock the first call of such a gate says that its clock was set ahead, so it measures the
- * hold from where that stood: the buyer is told the moment, and it is sooner.
- */
-static int64_t stood_ns(const struct judge *judge, const struct known_order *order)
-{
-	bool counted[HISTORY_NODES] = {false};
-	int64_t sum = 0;
-
-	if (!judge->terms.shared)
-		return 0;
-	for (uint32_t i = 0; i < judge->asked_count; i++)
-		if (asked_may_have(&judge->asked[i], order) && judge->asked[i].what.node < HISTORY_NODES)
-			counted[judge->asked[i].what.node] = true;
-	for (uint32_t i = 0; i < judge->stood_count; i++)
-		if (counted[judge->stood[i].node] && judge->stood[i].from_ns < order->logged_ns)
-			sum += judge->stood[i].to_ns - judge->stood[i].from_ns;
-	return sum;
-}
-
-/* It lost what it had, or it was fenced with all that it had: who loads a hold has its moment. */
-static bool is_built_since(struct judge *judge, const struct known_order *order)
-{
-	return judge->stock_lost_ns >= order->granted_from_ns || judge_sale(judge, order->sale)->built_ns >= order->granted_from_ns;
-}
-
-/*
- * A hold ends when the moment that its buyer was told has passed by the clock that is furthest
- * ahead, and its length is over; a stock that was built again since has only the moment.
- */
-static void judge_hold(struct judge *judge, const struct known_order *order)
-{
-	const struct sale_book *sale = judge_sale(judge, order->sale);
-	int64_t length_ns = (int64_t)sale->terms.hold_seconds * SECOND;
-	char id[UUID_TEXT_SIZE];
-
-	length_ns -= length_ns / 1000000 * judge->terms.drift_ppm + judge->jumps_ms * 1000000 + stood_ns(judge, order);
-	if (!is_built_since(judge, order) && judge->now_ns - order->granted_from_ns < length_ns)
-		judge_broken(judge, "hold-early", "order %s of %s expired %.3f s after it was asked for: it is held for %u s",
-			     text_of(&order->id, id), order->buyer, (double)(judge->now_ns - order->granted_from_ns) / 1e9,
-			     sale->terms.hold_seconds);
-	if (judge_wall_ms(judge) + judge->ahead_ms + judge->jumps_ms < order->told_hold_ms)
-		judge_broken(judge, "hold-early", "order %s of %s expired %lld ms before the moment that was told",
-			     text_of(&order->id, id), order->buyer, (long long)(order->told_hold_ms - judge_wall_ms(judge)));
 }
 
 /* The earliest moment at which any request can have brought it. */

@@ -193,6 +193,9 @@ bool judge_is_calm(const struct judge *judge, int64_t since_ns);
 void judge_holds(struct judge *judge);
 void judge_not_open(struct judge *judge, const struct asked *asked);
 
+/* judge_hold.c: of an order whose hold has ended just now. */
+void judge_hold(struct judge *judge, const struct known_order *order);
+
 /* judge_version.c: of an answer that shows a sale. */
 void judge_version(struct judge *judge, const struct asked *asked, const struct history_answer *answer);
 

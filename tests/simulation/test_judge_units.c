@@ -252,6 +252,60 @@ static void test_a_unit_that_a_failing_purchase_had_meanwhile_is_lawful(void **s
 	(void)state;
 }
 
+/*
+ * Bob has both units when eve hears that there is none, and does not hear so himself. A stock that
+ * has forgotten that sells one to ann; she puts it back, and bob's retry is granted anew.
+ */
+enum { NEVER = 99999 };
+
+static void lose_at(int64_t at_ms)
+{
+	if (at_ms == NEVER)
+		return;
+	story_at(&story, at_ms);
+	history_stock_lost(story.judge, 0);
+}
+
+static void sell_what_an_unknown_purchase_had(int64_t refused_ms, int64_t lost_before_ms, int64_t lost_behind_ms)
+{
+	story_begin(&story, &(struct story_terms){.units = 2, .limit = 2, .shared = true});
+	story_at(&story, 1000);
+	story_refused(&story, story_buy(&story, "bob", "k1", 2, 0), 503, "outcome-unknown");
+	lose_at(lost_before_ms);
+	story_at(&story, refused_ms);
+	story_refused(&story, story_buy(&story, "eve", "k2", 1, 0), 410, "sold-out");
+	lose_at(lost_behind_ms);
+	story_at(&story, 5000);
+	story_sell(&story, 'a', "ann", "k3", 1);
+	story_at(&story, 6000);
+	story_record(&story, RECORD_CANCELLED, 'a', "ann");
+	story_at(&story, 7000);
+	story_sell(&story, 'b', "bob", "k1", 2);
+}
+
+/* Found by the worlds 70005209 and 80029207 of a cluster. */
+static void test_units_that_a_purchase_had_until_the_stock_forgot_it_are_lawful(void **state)
+{
+	sell_what_an_unknown_purchase_had(2000, NEVER, 4000);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_units_that_the_stock_had_forgotten_before_the_refusal_are_found(void **state)
+{
+	sell_what_an_unknown_purchase_had(4000, 2000, NEVER);
+	assert_found("not-linear");
+	(void)state;
+}
+
+static void test_units_that_the_stock_forgets_behind_the_order_are_found(void **state)
+{
+	sell_what_an_unknown_purchase_had(2000, NEVER, NEVER);
+	lose_at(9000);
+	assert_found("not-linear");
+	(void)state;
+}
+
 static void test_a_limit_that_is_reached_by_nothing_is_found(void **state)
 {
 	begin(2);
@@ -331,6 +385,9 @@ int main(void)
 		TEST(test_sold_out_while_nobody_knows_the_counter_is_lawful),
 		TEST(test_a_leaked_unit_is_found_by_who_was_told_that_there_is_none),
 		TEST(test_a_unit_that_a_failing_purchase_had_meanwhile_is_lawful),
+		TEST(test_units_that_a_purchase_had_until_the_stock_forgot_it_are_lawful),
+		TEST(test_units_that_the_stock_had_forgotten_before_the_refusal_are_found),
+		TEST(test_units_that_the_stock_forgets_behind_the_order_are_found),
 		TEST(test_a_limit_that_is_reached_by_nothing_is_found),
 		TEST(test_a_limit_that_an_unknown_purchase_has_reached_is_lawful),
 		TEST(test_sold_out_before_the_last_unit_was_sold_is_found),

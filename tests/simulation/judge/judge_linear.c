@@ -143,12 +143,26 @@ static void add_added(struct chronicle *chronicle, const struct added *added)
 	say(chronicle, "%lld units are added to lot %u", (long long)added->units, added->lot);
 }
 
-/* Whether the request's order is in the history by itself. */
-static bool has_order(const struct judge *judge, const struct asked *asked)
+/*
+ * Whether a stock has forgotten, between the refusal that was decided at from_ns at the earliest
+ * and the order, what the request had until then: the order is another grant.
+ */
+static bool is_granted_anew(const struct asked *asked, const struct known_order *order, int64_t from_ns)
 {
-	for (uint32_t i = 0; i < judge->order_count; i++)
-		if (!judge->orders[i].is_void && asked_may_have(asked, &judge->orders[i]))
+	int64_t forgotten_ns = order->built_ns > order->lost_ns ? order->built_ns : order->lost_ns;
+
+	return forgotten_ns >= asked->invoked_ns && forgotten_ns >= from_ns;
+}
+
+/* Whether the units that the request had at from_ns or later are in the history by its order. */
+static bool has_order(const struct judge *judge, const struct asked *asked, int64_t from_ns)
+{
+	for (uint32_t i = 0; i < judge->order_count; i++) {
+		const struct known_order *order = &judge->orders[i];
+
+		if (!order->is_void && asked_may_have(asked, order) && !is_granted_anew(asked, order, from_ns))
 			return true;
+	}
 	return false;
 }
 
@@ -165,7 +179,7 @@ static int64_t had_meanwhile(const struct judge *judge, const struct asked *aske
 		return 0;
 	if (asked->invoked_ns > refused->ended_ns || (!is_open && (asked->status < 500 || asked->ended_ns < from_ns)))
 		return 0;
-	return is_open && asked->what.kind == HISTORY_BUY && has_order(judge, asked) ? 0 : asked->what.units;
+	return is_open && asked->what.kind == HISTORY_BUY && has_order(judge, asked, from_ns) ? 0 : asked->what.units;
 }
 
 static void add_refusal(struct chronicle *chronicle, const struct asked *asked)

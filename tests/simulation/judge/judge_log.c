@@ -174,6 +174,8 @@ static void reserved(struct judge *judge, const struct history_record *record, b
 				      .confirmed = record->hold_expires_at_ms == 0,
 				      .is_void = is_void,
 				      .logged_ns = judge->now_ns,
+				      .built_ns = judge_sale(judge, record->sale)->built_ns,
+				      .lost_ns = judge->stock_lost_ns,
 				      .freed_ns = INT64_MAX,
 				      .freed_told_ns = INT64_MAX,
 				      .hold_expires_at_ms = record->hold_expires_at_ms,

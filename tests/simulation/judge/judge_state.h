@@ -42,14 +42,15 @@ struct known_order {
 	uint32_t told_left;         /* the fewest units that anybody was told; 0: nobody was */
 	char buyer[TEXT_MAX], key[TEXT_MAX];
 	enum order_life life;
-	bool is_void;                                   /* its reservation lies behind a barrier */
-	bool confirmed, cancelled, refunded;            /* there is a record of it that counts */
-	bool missing;                                   /* not found again in a log that was read anew */
-	int64_t granted_from_ns;                        /* it was granted at the earliest then */
-	int64_t logged_ns, freed_ns;                    /* its first record; the one that freed its units, INT64_MAX */
-	int64_t confirmed_ns;                           /* when the log had that it is; 0: not yet, or born so */
-	int64_t freed_told_ns;                          /* when somebody was told that it is cancelled; INT64_MAX */
-	int64_t hold_expires_at_ms;                     /* the log's; 0: born confirmed */
+	bool is_void;                        /* its reservation lies behind a barrier */
+	bool confirmed, cancelled, refunded; /* there is a record of it that counts */
+	bool missing;                        /* not found again in a log that was read anew */
+	int64_t granted_from_ns;             /* it was granted at the earliest then */
+	int64_t logged_ns, freed_ns;         /* its first record; the one that freed its units, INT64_MAX */
+	int64_t built_ns, lost_ns;           /* as its sale's, and all stocks', when it was logged: built, lost last; -1 */
+	int64_t confirmed_ns;                /* when the log had that it is; 0: not yet, or born so */
+	int64_t freed_told_ns;               /* when somebody was told that it is cancelled; INT64_MAX */
+	int64_t hold_expires_at_ms;          /* the log's; 0: born confirmed */
 	int64_t first_hold_expires_at_ms, told_hold_ms; /* as granted; the latest that anybody was told */
 	bool told, told_confirmed, told_cancelled;
 	uint32_t extensions; /* how often its hold was moved */

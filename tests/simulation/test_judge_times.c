@@ -61,6 +61,47 @@ static void test_a_hold_that_is_shorter_than_a_gate_stood_for_is_found(void **st
 	(void)state;
 }
 
+/*
+ * Gate 1 stood still for so long, and a stock was built at 5000. Gate 0, which was not held up,
+ * sells at granted_ms, and tells a moment that is 7000 ms later.
+ */
+static void expire_what_a_builder_shortens(int64_t stood_ms, int64_t granted_ms)
+{
+	begin_shared(1);
+	story_at(&story, 4900);
+	history_stood(story.judge, 1, stood_ms * STORY_MS);
+	story_at(&story, 5000);
+	story_counter(&story, 2, 1, 0, 0);
+	story_at(&story, granted_ms);
+	story_counter(&story, 2, 0, 1, 0);
+	story.held_until_ms['a'] = STORY_WALL_MS + granted_ms + 7000;
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, granted_ms + 7100);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+}
+
+/* Found by the world 70012691 of a cluster. */
+static void test_a_gate_that_stood_still_and_builds_the_stock_shortens_the_holds_of_others(void **state)
+{
+	expire_what_a_builder_shortens(4000, 6000);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_hold_that_is_shorter_than_its_stocks_builder_stood_for_is_found(void **state)
+{
+	expire_what_a_builder_shortens(1000, 6000);
+	assert_found("hold-early");
+	(void)state;
+}
+
+static void test_a_hold_that_was_granted_long_behind_a_builder_that_stood_has_its_length(void **state)
+{
+	expire_what_a_builder_shortens(4000, 10100);
+	assert_found("hold-early");
+	(void)state;
+}
+
 static void test_a_hold_that_was_extended_ends_later(void **state)
 {
 	uint32_t extend;
@@ -242,6 +283,9 @@ int main(void)
 		TEST(test_a_hold_ends_after_its_length),
 		TEST(test_a_gate_that_stood_still_grants_a_shorter_hold),
 		TEST(test_a_hold_that_is_shorter_than_a_gate_stood_for_is_found),
+		TEST(test_a_gate_that_stood_still_and_builds_the_stock_shortens_the_holds_of_others),
+		TEST(test_a_hold_that_is_shorter_than_its_stocks_builder_stood_for_is_found),
+		TEST(test_a_hold_that_was_granted_long_behind_a_builder_that_stood_has_its_length),
 		TEST(test_a_hold_that_was_extended_ends_later),
 		TEST(test_a_clock_that_is_ahead_may_end_a_hold_by_that),
 		TEST(test_a_stock_that_was_built_again_ends_holds_by_the_wall_clock),

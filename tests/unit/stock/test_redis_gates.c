@@ -464,6 +464,94 @@ static void test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_
 	assert_string_equal(brake.changes[1].actor, "olga");
 }
 
+/* Both gates know of a stop and its release, and the ledger was told. */
+static void stop_and_let_go_on(struct uuid_generator *ids)
+{
+	const struct stock_brake_change release = {.stopped = false, .actor = "olga", .request = uuid_make(ids, 7, GATE_SALE)};
+
+	stop(&gates[0]);
+	assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &release), 0);
+	gates[0].stock->ops->brake_written(gates[0].stock, GATE_SALE, 2);
+}
+
+/*
+ * Found by the world 81000475 of a cluster: Redis had forgotten a stop and its release, and a gate
+ * that knew of neither stopped the sale. One that did put both back over the new stop, and the sale
+ * sold.
+ */
+static void test_a_stop_is_kept_by_who_puts_back_what_redis_has_forgotten(void **state)
+{
+	struct uuid_generator ids = {0};
+	const struct stock_brake_change pause = {.stopped = true, .actor = "eva", .request = uuid_make(&ids, 8, GATE_SALE)};
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	stop_and_let_go_on(&ids);
+	redis_place_run(place, "DEL {ps:%d}:z", GATE_SALE);
+	assert_int_equal(gates[1].stock->ops->brake(gates[1].stock, GATE_SALE, &pause), 0);
+	for (int i = 0; i < 3; i++) /* it hears of it, puts its own back, and does it once */
+		assert_int_equal(gate_refresh(&gates[i % 2]), STOCK_DONE);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(gates[i].stock->ops->brake_of(gates[i].stock, GATE_SALE, &brake));
+		assert_true(brake.stopped);
+		assert_true(stock_brake_pending(&brake));
+		assert_int_equal(brake.count, 3);
+		assert_int_equal(brake.changes[2].serial, 3);
+		assert_string_equal(brake.changes[2].actor, "eva");
+		assert_int_equal(gate_buy(&gates[i], "ann", "").outcome, STOCK_PAUSED);
+	}
+	assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &pause), STOCK_REPLAY);
+}
+
+/* Which of the two came last nobody knows: the sale stays stopped. */
+static void test_a_release_is_not_put_behind_a_stop_that_redis_has_forgotten(void **state)
+{
+	struct uuid_generator ids = {0};
+	const struct stock_brake_change release = {.stopped = false, .actor = "eva", .request = uuid_make(&ids, 8, GATE_SALE)};
+	const struct stock_brake_change pause = {.stopped = true, .actor = "anna", .request = uuid_make(&ids, 9, GATE_SALE)};
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	stop_and_let_go_on(&ids);
+	assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &pause), 0);
+	redis_place_run(place, "DEL {ps:%d}:z", GATE_SALE);
+	assert_int_equal(gates[1].stock->ops->brake(gates[1].stock, GATE_SALE, &release), 0);
+	assert_int_equal(gate_refresh(&gates[0]), STOCK_DONE);
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_true(brake.stopped);
+	assert_int_equal(brake.count, 3);
+	assert_int_equal(gate_buy(&gates[1], "ann", "").outcome, STOCK_PAUSED);
+}
+
+/* What a whole history has pushed out of itself is older than all of it, and stays out. */
+static void test_a_stop_that_a_full_history_has_pushed_out_is_not_put_behind_it(void **state)
+{
+	struct uuid_generator ids = {0};
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	redis_place_run(place, "DEL {ps:%d}:z", GATE_SALE);
+	stop(&gates[0]);
+	redis_place_run(place, "COPY {ps:%d}:z {ps:%d}:copy", GATE_SALE, GATE_SALE);
+	for (uint64_t i = 1; i <= STOCK_BRAKE_CHANGES; i++) {
+		const struct stock_brake_change change = {.stopped = i % 2 == 0 && i < STOCK_BRAKE_CHANGES,
+							  .actor = "olga",
+							  .request = uuid_make(&ids, (int64_t)i, GATE_SALE)};
+
+		assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &change), 0);
+	}
+	redis_place_run(place, "RENAME {ps:%d}:copy {ps:%d}:z", GATE_SALE, GATE_SALE);
+	assert_int_equal(gate_refresh(&gates[0]), STOCK_DONE);
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_false(brake.stopped);
+	assert_int_equal(brake.serial, STOCK_BRAKE_CHANGES + 1);
+}
+
 /* A history that Redis does not have whole is no reason to read past its end, or to believe it. */
 static void test_a_history_that_cannot_be_read_is_none(void **state)
 {
@@ -820,6 +908,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_redis_that_forgets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_history_that_cannot_be_read_is_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stop_is_kept_by_who_puts_back_what_redis_has_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_release_is_not_put_behind_a_stop_that_redis_has_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stop_that_a_full_history_has_pushed_out_is_not_put_behind_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_was_dropped_is_not_put_back_by_who_knew_of_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_has_bought_elsewhere_is_known_with_the_next_refresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sold_out_tells_who_has_bought_before_anybody_is_turned_away, set_up, tear_down),

@@ -45,6 +45,50 @@ local function brake_look(changes, request)
 	return count, second, found
 end
 
+-- The oldest makes way in a history that is full.
+local function brake_append(changes, serial, change)
+	local count, second = brake_look(changes, '')
+	if count == 0 or count >= BRAKE.CHANGES then
+		changes = sub(changes, second)
+	end
+	return changes .. pack('<HI', 4 + #change, serial + 1) .. change, serial + 1
+end
+
+-- What `stored` has behind the last change that `changes` has too. A full history has had others in
+-- front of its oldest, and what it has no more of these is no news.
+local function brake_unseen(changes, stored)
+	local count = brake_look(changes, '')
+	local since = count >= BRAKE.CHANGES and unpack_bin('<I', changes, 3) or 0
+	local unseen, at, kept = {}, 1, brake_look(stored, '')
+	for _ = 1, kept do
+		local size, serial = unpack_bin('<HI', stored, at)
+		local change = sub(stored, at + 6, at + 1 + size)
+		local _, _, found = brake_look(changes, sub(change, 1, 16))
+		if found then
+			unseen = {}
+		elseif serial >= since then
+			unseen[#unseen + 1] = change
+		end
+		at = at + 2 + size
+	end
+	return unseen
+end
+
+-- A caller's history is longer, and lacks what was said to a Redis that had forgotten the rest.
+-- Which came last nobody knows: what ends with a stop goes behind, and no release goes behind a
+-- stop. What was dropped since ends with nothing.
+local function brake_join(changes, serial, stopped, stored, holds)
+	local unseen = brake_unseen(changes, stored)
+	local last = #unseen > 0 and byte(unseen[#unseen], 17)
+	if last ~= holds or last < stopped then
+		return changes, serial, stopped
+	end
+	for _, change in ipairs(unseen) do
+		changes, serial = brake_append(changes, serial, change)
+	end
+	return changes, serial, last
+end
+
 -- Needs no term: it takes effect whatever the sale's state is. A caller may know a later one than a
 -- Redis that has forgotten.
 local function brake(keys, args)
@@ -66,17 +110,16 @@ local function brake(keys, args)
 	end
 	if stored > 0 and stored >= serial then
 		serial, written, stopped, changes = stored, z[2], z[3], z[4]
+	elseif stored > 0 then
+		changes, serial, stopped = brake_join(changes, serial, stopped, z[4], tonumber(z[3]))
 	end
 	if mode == BRAKE.SET then
 		local change = sub(args[2], place + 6) -- behind its size and its serial
-		local count, second, found = brake_look(changes, sub(change, 1, 16))
+		local _, _, found = brake_look(changes, sub(change, 1, 16))
 		repeated = found
 		if not found then
-			if count == 0 or count >= BRAKE.CHANGES then
-				changes = sub(changes, second)
-			end
-			serial, stopped = serial + 1, string.byte(change, 17)
-			changes = changes .. pack('<HI', 4 + #change, serial) .. change
+			changes, serial = brake_append(changes, serial, change)
+			stopped = byte(change, 17)
 		end
 	end
 	if serial > stored then

@@ -21,9 +21,13 @@
 #include "stock/redis/redis_stock.h"
 
 enum { GONE_MAX = 16, LIBRARIES_MAX = 16 };
-enum { CONFIRM_MS = 250 };                      /* a replica that takes longer is asked again */
-static const int64_t ATTEND_NS = 100000000;     /* how often it says so */
-static const int64_t LIBRARIES_NS = 1000000000; /* how often libraries of others are looked for */
+enum { CONFIRM_MS = 250 };                  /* a replica that takes longer is asked again */
+static const int64_t ATTEND_NS = 100000000; /* how often it says so */
+/*
+ * How often libraries of others are looked for: while gates of another version are there, or have
+ * left one; and else, for a gate that ended before anybody heard of it. Redis lists each function.
+ */
+static const int64_t LIBRARIES_NS = 1000000000, NO_LIBRARIES_NS = 30000000000;
 
 static void write_call(struct stock_redis *redis, struct redis_trip *trip, uint32_t claimed, bool leaves)
 {
@@ -212,15 +216,18 @@ int redis_attend_first(struct stock_redis *redis, struct redis_connection *conne
 	return 0;
 }
 
-/* A library whose gates are all gone. Who comes back loads it again. */
-static void clear_libraries(struct stock_redis *redis)
+/*
+ * A library whose gates are all gone. Who comes back loads it again. True: there is none of another
+ * version any more.
+ */
+static bool clear_libraries(struct stock_redis *redis)
 {
 	struct redis_connection *connection = redis_pool_take(&redis->pool);
 	uint32_t versions[LIBRARIES_MAX];
 	int count;
 
 	if (!connection)
-		return;
+		return false;
 	count = redis_library_list(connection, &redis->library, versions, LIBRARIES_MAX);
 	for (int i = 0; i < count; i++) {
 		int r = redis_versions_lives(&redis->versions, versions[i], clock_mono_ns())
@@ -235,6 +242,20 @@ static void clear_libraries(struct stock_redis *redis)
 				 LOG_TEXT("error", error_text(r)));
 	}
 	redis_pool_give(&redis->pool, connection);
+	return count == 0; /* what was deleted now is looked for once more */
+}
+
+static void look_for_libraries(struct stock_redis *redis, int64_t now_ns)
+{
+	int64_t next_ns = atomic_load(&redis->next_libraries_ns);
+
+	if (next_ns - now_ns > LIBRARIES_NS && redis_versions_others(&redis->versions)) {
+		atomic_store(&redis->next_libraries_ns, now_ns + LIBRARIES_NS);
+		return;
+	}
+	if (now_ns >= next_ns && redis_sellers(&redis->stock) == STOCK_SELLERS_OURS &&
+	    atomic_compare_exchange_strong(&redis->next_libraries_ns, &next_ns, now_ns + LIBRARIES_NS) && clear_libraries(redis))
+		atomic_store(&redis->next_libraries_ns, now_ns + NO_LIBRARIES_NS);
 }
 
 void redis_attend(struct stock_redis *redis)
@@ -246,10 +267,7 @@ void redis_attend(struct stock_redis *redis)
 	if (look(redis) < 0)
 		return;
 	log_sellers(redis);
-	next_ns = atomic_load(&redis->next_libraries_ns);
-	if (now_ns >= next_ns && redis_sellers(&redis->stock) == STOCK_SELLERS_OURS &&
-	    atomic_compare_exchange_strong(&redis->next_libraries_ns, &next_ns, now_ns + LIBRARIES_NS))
-		clear_libraries(redis);
+	look_for_libraries(redis, now_ns);
 }
 
 /* 0 or negative. */

@@ -84,6 +84,17 @@ bool redis_versions_lives(struct redis_versions *versions, uint32_t version, int
 	return found;
 }
 
+bool redis_versions_others(struct redis_versions *versions)
+{
+	bool found = false;
+
+	lock_take(&versions->lock);
+	for (size_t i = 0; i < versions->count && !found; i++)
+		found = versions->gates[i].version != versions->own;
+	lock_release(&versions->lock);
+	return found;
+}
+
 /*
  * Under the lock. Whether the version that sells, or one that would take over before this one, has
  * a living gate.

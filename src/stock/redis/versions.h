@@ -48,6 +48,7 @@ void redis_versions_sell(struct redis_versions *versions);
 
 uint32_t redis_versions_selling(struct redis_versions *versions);
 bool redis_versions_lives(struct redis_versions *versions, uint32_t version, int64_t now_ns);
+bool redis_versions_others(struct redis_versions *versions); /* whether a gate of another version is there, or was a moment ago */
 enum stock_sellers redis_versions_sellers(struct redis_versions *versions, int64_t now_ns);
 /* Gates that are gone, to be forgotten in Redis too: up to `max`. Their count. */
 size_t redis_versions_gone(struct redis_versions *versions, int64_t now_ns, struct redis_other_gate *gone, size_t max);

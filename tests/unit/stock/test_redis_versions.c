@@ -333,6 +333,46 @@ static void test_the_older_library_is_deleted_when_no_gate_of_it_is_left(void **
 	close_both();
 }
 
+static void load_older_library(void)
+{
+	struct gate gate = {0};
+
+	gate_open_version(&gate, place->url, OLD);
+	leave(&gate); /* nobody who looks later hears of it */
+	gate_close(&gate);
+	assert_true(has_library(OLD));
+}
+
+static void look_after(struct gate *gate, int64_t milliseconds)
+{
+	ahead_ns += milliseconds * MS;
+	(void)gate_refresh(gate);
+}
+
+static void test_libraries_are_looked_for_each_second_only_while_others_are_there(void **state)
+{
+	(void)state;
+	ahead_ns = 0;
+	clock_set_source(&ahead);
+	gate_open_version(&newer, place->url, NEW);
+	assert_int_equal(sellers(&newer), STOCK_SELLERS_OURS);
+	look_after(&newer, 100); /* there is none */
+	load_older_library();
+	look_after(&newer, 2000);
+	look_after(&newer, 2000);
+	assert_true(has_library(OLD));
+	look_after(&newer, 26100);
+	assert_false(has_library(OLD));
+	look_after(&newer, 1100); /* once more, for what may have come meanwhile: now there is none */
+	/* One that was heard of, once, is no reason to wait. */
+	gate_open_version(&older, place->url, OLD);
+	look_after(&newer, 100);
+	leave(&older);
+	look_after(&newer, 1000);
+	assert_false(has_library(OLD));
+	close_both();
+}
+
 /* --- Back again --- */
 
 static void test_an_older_version_takes_the_sale_back_when_no_newer_gate_is_left(void **state)
@@ -526,6 +566,7 @@ int main(void)
 		TEST(test_an_older_gate_that_is_dead_is_not_waited_for_longer_than_three_seconds),
 		TEST(test_all_that_another_layout_has_goes),
 		TEST(test_the_older_library_is_deleted_when_no_gate_of_it_is_left),
+		TEST(test_libraries_are_looked_for_each_second_only_while_others_are_there),
 		TEST(test_an_older_version_takes_the_sale_back_when_no_newer_gate_is_left),
 		TEST(test_which_version_sells_is_put_back_where_redis_has_forgotten_it),
 		TEST(test_the_first_versions_sale_is_taken_from_it),

@@ -21,7 +21,7 @@ static const char *line_of(const char **at, size_t *size)
 
 static void push_field(lua_State *lua, const char *name, const char *text, size_t size)
 {
-	lua_newtable(lua);
+	lua_createtable(lua, 0, 1);
 	lua_pushlstring(lua, text, size);
 	lua_setfield(lua, -2, name);
 }
@@ -52,7 +52,7 @@ static void push_reply(lua_State *lua, const char **at)
 		break;
 	default:
 		ASSERT(type == '*');
-		lua_newtable(lua);
+		lua_createtable(lua, number > 0 ? (int)number : 0, 0);
 		for (int64_t i = 1; i <= number; i++) {
 			push_reply(lua, at);
 			lua_rawseti(lua, -2, (int)i);

@@ -195,9 +195,7 @@ static int take_secret_file(struct loading *loading, const struct setting *setti
 		free(path);
 		return error;
 	}
-	secret = slice_without_mark((struct slice){data, size});
-	if (secret.size > 0 && secret.data[secret.size - 1] == '\n')
-		secret.size--;
+	secret = slice_without_line_end(slice_without_mark((struct slice){data, size}));
 	if (secret.size == 0) {
 		begin_error(loading, place, name);
 		buffer_printf(loading->error, "%s is empty; it must hold the secret", path);

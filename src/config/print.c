@@ -173,7 +173,7 @@ static const char document_head[] =
 	"numbers with `ms`, `s`, `m` or `h`.\n"
 	"\n"
 	"A secret is best kept in a file of its own: `NAME_file = PATH`, `PENSTOCK_NAME_FILE=PATH` or\n"
-	"`--NAME_file PATH` read it from there (a mark of byte order and one newline at its end are cut).\n"
+	"`--NAME_file PATH` read it from there (a mark of byte order and one line end, LF or CRLF, are cut).\n"
 	"Flags can be seen by every user of the machine.\n"
 	"\n"
 	"An unknown name or a bad value stops the start, with the place and what would be right. What\n"

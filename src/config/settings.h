@@ -10,7 +10,7 @@
  *   flag         --gate.listen 127.0.0.1:8080  or  --gate.listen=127.0.0.1:8080
  *
  * A secret may also be read from a file: `operator.token_file = PATH`,
- * PENSTOCK_OPERATOR_TOKEN_FILE, --operator.token_file (one trailing newline is cut). Durations:
+ * PENSTOCK_OPERATOR_TOKEN_FILE, --operator.token_file (one line end behind it is cut). Durations:
  * 250ms, 2s, 5m, 24h.
  */
 #pragma once

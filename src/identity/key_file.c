@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/random.h"
 #include "text/base64url.h"
+#include "text/slice.h"
 
 enum { TEXT_SIZE = (KEY_FILE_RANDOM_BYTES * 8 + 5) / 6 };
 
@@ -150,8 +151,8 @@ static int load(const char *path, mode_t others, char **key)
 			break;
 		have += (size_t)part;
 	}
-	if (have > 0 && text[have - 1] == '\n')
-		text[--have] = '\0';
+	have = slice_without_line_end((struct slice){text, have}).size;
+	text[have] = '\0';
 	if (r == 0 && (have == 0 || strlen(text) != have))
 		r = -EINVAL;
 out:

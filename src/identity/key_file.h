@@ -18,9 +18,9 @@ enum {
 #define KEY_FILE_OPERATOR_TOKEN ".operator-token"
 
 /*
- * The secret in `path`, without its trailing newline, malloc'd, in *key. Refuses what others could
- * have read or put there. 0; -ENOENT; -EPERM: group or others may read it, or it is another user's;
- * -EINVAL: empty, too large or no regular file; or another errno.
+ * The secret in `path`, without its last line end (LF or CRLF), malloc'd, in *key. Refuses what
+ * others could have read or put there. 0; -ENOENT; -EPERM: group or others may read it, or it is
+ * another user's; -EINVAL: empty, too large or no regular file; or another errno.
  */
 int key_file_load(const char *path, char **key) MUST_CHECK;
 

@@ -61,6 +61,16 @@ static inline struct slice slice_without_mark(struct slice text)
 	return marked ? (struct slice){text.data + 3, text.size - 3} : text;
 }
 
+/* Without one line end behind it, "\n" or "\r\n": an editor's, and no part of a secret. */
+static inline struct slice slice_without_line_end(struct slice text)
+{
+	if (text.size == 0 || text.data[text.size - 1] != '\n')
+		return text;
+	text.size--;
+	text.size -= text.size > 0 && text.data[text.size - 1] == '\r';
+	return text;
+}
+
 /*
  * Walks a comma-separated list, whose items come trimmed and may be empty; false at its end. *place
  * begins as the whole list.

@@ -393,6 +393,21 @@ static void test_only_one_newline_of_a_secret_is_cut(void **state)
 	assert_string_equal(settings->identity.jwt_key, " -----BEGIN\nEND----- \n");
 }
 
+/*
+ * Found: a secret that was saved with the line end of Windows had a "\r" behind it, and matched
+ * none.
+ */
+static void test_a_line_end_of_windows_is_no_part_of_a_secret(void **state)
+{
+	(void)state;
+	write_file("secret", "s3cret\r\n");
+	assert_loads(NULL, NULL, LIST("--operator.token_file=secret"));
+	assert_string_equal(settings->operator.token, "s3cret");
+	write_file("secret", "\r\n");
+	assert_fails("", LIST("PENSTOCK_OPERATOR_TOKEN_FILE=secret"), NULL,
+		     "PENSTOCK_OPERATOR_TOKEN_FILE: secret is empty; it must hold the secret");
+}
+
 static void test_bad_secret_file_is_explained(void **state)
 {
 	static char large[70000];
@@ -668,6 +683,7 @@ int main(void)
 		IN_FOLDER(test_good_values_of_each_kind),
 		IN_FOLDER(test_secret_comes_from_a_file_by_every_way),
 		IN_FOLDER(test_only_one_newline_of_a_secret_is_cut),
+		IN_FOLDER(test_a_line_end_of_windows_is_no_part_of_a_secret),
 		IN_FOLDER(test_bad_secret_file_is_explained),
 		IN_FOLDER(test_print_hides_secrets_and_passwords),
 		cmocka_unit_test(test_no_password_of_a_url_is_shown_however_broken_it_is),

@@ -66,6 +66,10 @@ static void test_a_key_loses_its_trailing_newline_only(void **state)
 	assert_int_equal(key_file_load(path, &key), 0);
 	assert_string_equal(key, "-----BEGIN\nabc\n");
 	free(key);
+	write_file("abc\r\n", 0600);
+	assert_int_equal(key_file_load(path, &key), 0);
+	assert_string_equal(key, "abc");
+	free(key);
 }
 
 static void test_what_others_can_read_is_refused(void **state)

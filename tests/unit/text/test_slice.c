@@ -28,11 +28,25 @@ static void test_a_mark_of_byte_order_is_no_part_of_a_text(void **state)
 	assert_true(slice_equal(slice_without_mark(SLICE_NULL), SLICE("")));
 }
 
+static void test_one_line_end_of_either_form_is_cut(void **state)
+{
+	(void)state;
+	assert_true(slice_equal(slice_without_line_end(SLICE("gate")), SLICE("gate")));
+	assert_true(slice_equal(slice_without_line_end(SLICE("gate\n")), SLICE("gate")));
+	assert_true(slice_equal(slice_without_line_end(SLICE("gate\r\n")), SLICE("gate")));
+	assert_true(slice_equal(slice_without_line_end(SLICE("gate\r\n\r\n")), SLICE("gate\r\n"))); /* once */
+	assert_true(slice_equal(slice_without_line_end(SLICE("gate\r")), SLICE("gate\r")));
+	assert_true(slice_equal(slice_without_line_end(SLICE("\r\n")), SLICE("")));
+	assert_true(slice_equal(slice_without_line_end(SLICE("\n")), SLICE("")));
+	assert_true(slice_equal(slice_without_line_end(SLICE_NULL), SLICE("")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_letters_are_equal_in_any_case_and_nothing_else_is),
 		cmocka_unit_test(test_a_mark_of_byte_order_is_no_part_of_a_text),
+		cmocka_unit_test(test_one_line_end_of_either_form_is_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

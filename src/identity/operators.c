@@ -104,8 +104,8 @@ static int add(struct operators *operators, struct slice name, unsigned scopes, 
 	*reason = "an operator's name has 1 to 64 letters, digits, dots, dashes or underscores";
 	if (!name_fine(name))
 		return -EINVAL;
-	*reason = "an operator's name is neither clock nor buyer: those act too, and the log would not tell who did";
-	if (slice_equal(name, SLICE("clock")) || slice_equal(name, SLICE("buyer")))
+	*reason = "an operator's name is neither clock nor buyer nor nobody: those are in the log too, and it would not tell who did";
+	if (slice_equal(name, SLICE("clock")) || slice_equal(name, SLICE("buyer")) || slice_equal(name, SLICE("nobody")))
 		return -EINVAL;
 	*reason = "two operators have the same name";
 	for (size_t i = 0; i < operators->count; i++)

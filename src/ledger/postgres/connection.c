@@ -274,10 +274,7 @@ static int take_one(struct pg_connection *connection, int64_t deadline_ns, bool 
 		PQclear(*result);
 		*result = NULL;
 	}
-	*lost = PQstatus(connection->handle) == CONNECTION_BAD;
-	if (*lost)
-		return -ENOTCONN;
-	got = pg_wire_next(connection, deadline_ns, &mark);
+	got = PQstatus(connection->handle) == CONNECTION_BAD ? -ENOTCONN : pg_wire_next(connection, deadline_ns, &mark);
 	*lost = got < 0 || mark;
 	PQclear(mark);
 	if (!*lost)

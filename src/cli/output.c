@@ -227,16 +227,12 @@ static int gather(void *context, const json_t *rows)
 	return json_array_extend(context, (json_t *)rows) == 0 ? CLI_GO : cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
 }
 
-int output_list(struct cli *cli, const char *url, bool json, const char *path, const char *name, const char *const *titles,
+int output_list(struct client *client, bool json, const char *path, const char *name, const char *const *titles,
 		void (*cells)(struct table *, const json_t *))
 {
-	struct client client;
 	json_t *all = json_array();
-	int code = output_session(cli, &client, url);
+	int code = output_pages(client, path, NULL, name, gather, all);
 
-	if (code == CLI_GO)
-		code = output_pages(&client, path, NULL, name, gather, all);
-	client_close(&client);
 	if (code != CLI_OK) {
 		json_decref(all);
 		return code;

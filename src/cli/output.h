@@ -58,7 +58,7 @@ int output_pages(struct client *client, const char *path, const char *first, con
 /* "?name=value" at the end of a path, or "&name=value" where it has a query; NULL: nothing. */
 void output_add_query(struct buffer *path, const char *name, const char *value);
 /* Every page of a list as one table, or as one JSON array. `path` may carry a query. */
-int output_list(struct cli *cli, const char *url, bool json, const char *path, const char *name, const char *const *titles,
+int output_list(struct client *client, bool json, const char *path, const char *name, const char *const *titles,
 		void (*cells)(struct table *, const json_t *));
 
 /* "12,345" in one of a few static places: good for the arguments of one printf. */

@@ -53,6 +53,7 @@ static int list(struct cli *cli)
 		CLIENT_OPTIONS(&url, &json),
 	};
 	struct buffer path;
+	struct client client;
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, 0);
 
 	if (code != CLI_GO)
@@ -65,7 +66,10 @@ static int list(struct cli *cli)
 	output_add_query(&path, "payment", payment);
 	output_add_query(&path, "reference", reference);
 	buffer_append(&path, "", 1);
-	code = output_list(cli, url, json, path.data, "orders", titles, order_cells);
+	code = output_session(cli, &client, url);
+	if (code == CLI_GO)
+		code = output_list(&client, json, path.data, "orders", titles, order_cells);
+	client_close(&client);
 	buffer_deinit(&path);
 	return code;
 }

@@ -4,13 +4,30 @@
 #include <string.h>
 
 /* So that what buyers are told is not taken for all that there is. CLI_GO, or the exit code. */
-static int ask_for_operators(struct cli *cli, const struct resource *resource, const char *url)
+static int ask_for_operators(struct client *client, const struct resource *resource)
 {
-	json_t *who;
-	int code = resource->also_buyers ? output_ask(cli, url, "GET", "/v1/whoami", NULL, &who) : CLI_GO;
+	json_t *who = NULL;
+	int code = resource->also_buyers ? client_ask(client, "GET", "/v1/whoami", NULL, &who) : CLI_GO;
 
-	if (resource->also_buyers && code == CLI_GO)
+	if (code == CLI_GO)
 		json_decref(who);
+	return code;
+}
+
+/* Takes the body. */
+static int ask(struct cli *cli, const struct resource *resource, const char *url, const char *method, const char *path,
+	       json_t *body, json_t **answer)
+{
+	struct client client;
+	int code = output_session(cli, &client, url);
+
+	if (code == CLI_GO && strcmp(method, "GET") == 0)
+		code = ask_for_operators(&client, resource);
+	if (code == CLI_GO)
+		code = client_ask(&client, method, path, body, answer);
+	else
+		json_decref(body);
+	client_close(&client);
 	return code;
 }
 
@@ -18,10 +35,8 @@ int resource_ask(struct cli *cli, const struct resource *resource, const char *u
 		 const char *path, json_t *body)
 {
 	json_t *answer = NULL;
-	int code = strcmp(method, "GET") == 0 ? ask_for_operators(cli, resource, url) : CLI_GO;
+	int code = ask(cli, resource, url, method, path, body, &answer);
 
-	if (code == CLI_GO)
-		code = output_ask(cli, url, method, path, body, &answer);
 	if (code != CLI_GO)
 		return code;
 	if (json)
@@ -46,11 +61,18 @@ int resource_list(struct cli *cli, const struct resource *resource)
 	const char *url = NULL;
 	bool json = false;
 	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
+	struct client client;
 	int code = cli_options(cli, table, 2, 0, 0);
 
+	if (code != CLI_GO)
+		return code;
+	code = output_session(cli, &client, url);
 	if (code == CLI_GO)
-		code = ask_for_operators(cli, resource, url);
-	return code == CLI_GO ? output_list(cli, url, json, resource->path, resource->list, resource->titles, resource->cells) : code;
+		code = ask_for_operators(&client, resource);
+	if (code == CLI_GO)
+		code = output_list(&client, json, resource->path, resource->list, resource->titles, resource->cells);
+	client_close(&client);
+	return code;
 }
 
 int resource_act(struct cli *cli, const struct resource *resource, const char *method, const char *action)

@@ -1,6 +1,7 @@
 #include "ledger/log_detail.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void log_detail_terms(struct buffer *out, const struct sale *sale)
 {
@@ -67,12 +68,28 @@ struct slice log_detail_units(char text[static LOG_DETAIL_SIZE], const char *sku
 	return slice_of(text);
 }
 
-void log_detail_lots(struct buffer *out, const struct sale_lot *lots, uint32_t count)
+struct slice log_detail_lots(char text[static LOG_DETAIL_SIZE], const struct sale_lot *lots, uint32_t count)
 {
-	buffer_append_literal(out, "{\"lots\":{");
-	for (uint32_t i = 0; i < count; i++)
-		buffer_printf(out, "%s\"%s\":%lld", i ? "," : "", lots[i].sku, (long long)lots[i].allocated);
-	buffer_append_literal(out, "}}");
+	static const char more[] = "},\"more\":4294967295}";
+	int size = snprintf(text, LOG_DETAIL_SIZE, "{\"lots\":{");
+	uint32_t told = 0;
+
+	while (told < count) {
+		char lot[sizeof(lots->sku) + 32];
+		int added = snprintf(lot, sizeof(lot), "%s\"%s\":%lld", told ? "," : "", lots[told].sku,
+				     (long long)lots[told].allocated);
+
+		if (size + added + (int)sizeof(more) > LOG_DETAIL_SIZE)
+			break;
+		memcpy(text + size, lot, (size_t)added);
+		size += added;
+		told++;
+	}
+	if (told < count)
+		snprintf(text + size, sizeof(more), "},\"more\":%u}", count - told);
+	else
+		snprintf(text + size, sizeof(more), "}}");
+	return slice_of(text);
 }
 
 /* `,"quantity":…,"units":…,"reference":…` of what gives units back, as far as it was said. */

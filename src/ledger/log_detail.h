@@ -16,8 +16,11 @@ struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units
 struct slice log_detail_import(char text[static LOG_DETAIL_SIZE], size_t items, size_t sales);
 /* Units of a lot added or withdrawn. */
 struct slice log_detail_units(char text[static LOG_DETAIL_SIZE], const char *sku, uint32_t units, const struct uuid *movement);
-/* As log_detail_terms(): lots and the units that each is to have. */
-void log_detail_lots(struct buffer *out, const struct sale_lot *lots, uint32_t count);
+/*
+ * Lots and the units that each is to have: the first ones, as many as there is room for, and how
+ * many more there are.
+ */
+struct slice log_detail_lots(char text[static LOG_DETAIL_SIZE], const struct sale_lot *lots, uint32_t count);
 /* With what the event says of its reason, and of where units go. */
 struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku, const struct event *event);
 

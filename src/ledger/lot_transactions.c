@@ -138,7 +138,7 @@ static int set_lots(struct transaction *transaction, void *request)
 {
 	const struct lot_setting *setting = request;
 	const struct transaction_rows *rows = transaction->rows;
-	struct buffer detail;
+	char detail[LOG_DETAIL_SIZE];
 	int result = check_draft(transaction, setting->sale);
 
 	*setting->lot = 0;
@@ -148,12 +148,9 @@ static int set_lots(struct transaction *transaction, void *request)
 	}
 	if (result == 0)
 		result = rows->sales->touch(transaction, setting->sale->number);
-	buffer_init(&detail, LOG_TERMS_MAX);
-	log_detail_lots(&detail, setting->lots, setting->count);
 	if (result == 0)
 		result = rows->records->write_log(transaction, setting->actor, ACTION_SALE_LOTS, slice_of(setting->sale->id),
-						  buffer_slice(&detail));
-	buffer_deinit(&detail);
+						  log_detail_lots(detail, setting->lots, setting->count));
 	return result;
 }
 

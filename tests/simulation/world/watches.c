@@ -24,7 +24,9 @@ static struct {
 	uint64_t redis_changes[PLAN_SERVERS]; /* until there we have looked */
 	bool stock_lost;                      /* and not since then */
 	uint32_t armed_count;
-	uint64_t armed; /* the sales that the ledger has had armed, each a bit */
+	uint64_t armed;    /* the sales that the ledger has had armed, each a bit */
+	int64_t looked_ns; /* when we have looked at the clocks */
+	int64_t raced_ns;  /* how far a sale's time may have run ahead: as fast as the fastest of the gates' clocks */
 } eyes;
 
 /* --- The ledger --- */
@@ -134,10 +136,24 @@ static void look_at_positions(struct world *world)
 	look_at_armings(world, database);
 }
 
+/*
+ * A fast clock moves the time of each sale that its gate asks Redis about (stock/redis/redis.c), be
+ * its wall clock behind or not.
+ */
 static void look_at_clocks(struct world *world)
 {
-	for (unsigned i = 0; world->drifting > 0 && i < world->plan->gates; i++)
+	int64_t now_ns = scheduler_now_ns(world->scheduler), fastest_ppb = 0;
+
+	for (unsigned i = 0; world->drifting > 0 && i < world->plan->gates; i++) {
 		watches_clock(&world->gates[i]);
+		if (world->gates[i].clock.drift_ppb > fastest_ppb)
+			fastest_ppb = world->gates[i].clock.drift_ppb;
+	}
+	if (fastest_ppb > 0 && !world->disk) {
+		eyes.raced_ns += (now_ns - eyes.looked_ns) * fastest_ppb / 1000000000;
+		history_clock(world->judge, STOCK, eyes.raced_ns / 1000000);
+	}
+	eyes.looked_ns = now_ns;
 }
 
 void watches_step(struct world *world)

@@ -47,6 +47,11 @@ int log_chain_hash(struct slice before, const struct log_fields *row, char hash[
 	return result;
 }
 
+int64_t log_page_bound(const struct ledger_log_filter *filter)
+{
+	return filter->newest_first && filter->after == 0 ? INT64_MAX : filter->after;
+}
+
 static void fault(struct log_follower *follower, const char *text, int64_t number)
 {
 	follower->broken++;

@@ -29,6 +29,12 @@ struct log_fields log_fields_of(const struct ledger_actor *actor, enum log_actio
 /* 0 or -ENOMEM. */
 int log_chain_hash(struct slice before, const struct log_fields *row, char hash[static SHA256_TEXT_SIZE]) MUST_CHECK;
 
+/*
+ * The number that a page of the log begins behind, or (newest first) before: a plain bound, from
+ * which a database reads on in its primary key, however many rows are on the other side.
+ */
+int64_t log_page_bound(const struct ledger_log_filter *filter);
+
 /* Follows a log from its first row on. */
 struct log_follower {
 	char before[SHA256_TEXT_SIZE];

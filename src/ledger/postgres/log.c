@@ -17,7 +17,7 @@ static const char insert_row[] = "INSERT INTO operator_log (number, at_ms, actor
 	" AND ($5 = '' OR action = $5 OR starts_with(action, $5 || '.'))"                                       \
 	" AND ($6 = 0 OR starts_with(action, 'order.') = ($6 = 1))"
 static const char select_oldest[] = LOG_ROWS " AND number > $1 ORDER BY number LIMIT $7";
-static const char select_newest[] = LOG_ROWS " AND ($1 = 0 OR number < $1) ORDER BY number DESC LIMIT $7";
+static const char select_newest[] = LOG_ROWS " AND number < $1 ORDER BY number DESC LIMIT $7";
 
 void pg_log_head_read(const PGresult *result, struct pg_log_head *head)
 {
@@ -75,7 +75,7 @@ int postgres_log_rows(struct ledger *base, const struct ledger_log_filter *filte
 	int end;
 
 	*count = 0;
-	pg_put_int(&params, filter->after);
+	pg_put_int(&params, log_page_bound(filter));
 	pg_put_int(&params, filter->since_ms);
 	pg_put_text(&params, filter->actor);
 	pg_put_text(&params, filter->subject);

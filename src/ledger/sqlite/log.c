@@ -118,7 +118,7 @@ int sqlite_log_verify(struct sqlite_connection *connection, int64_t *rows, int64
 int sqlite_log_rows(struct ledger *base, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max, size_t *count)
 {
 	static const char oldest[] = LOG_ROWS " AND number > ?1 ORDER BY number LIMIT ?7";
-	static const char newest[] = LOG_ROWS " AND (?1 = 0 OR number < ?1) ORDER BY number DESC LIMIT ?7";
+	static const char newest[] = LOG_ROWS " AND number < ?1 ORDER BY number DESC LIMIT ?7";
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_reader *reader;
 	sqlite3_stmt *statement;
@@ -127,7 +127,7 @@ int sqlite_log_rows(struct ledger *base, const struct ledger_log_filter *filter,
 	*count = 0;
 	if (result < 0)
 		return result;
-	sqlite_bind_int(statement, 1, filter->after);
+	sqlite_bind_int(statement, 1, log_page_bound(filter));
 	sqlite_bind_int(statement, 2, filter->since_ms);
 	sqlite_bind_text(statement, 3, filter->actor);
 	sqlite_bind_text(statement, 4, filter->subject);

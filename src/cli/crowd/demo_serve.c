@@ -48,12 +48,12 @@ static void print_purchase(const struct server_process *server, const char *toke
 	uuid_format(&uuid, key);
 	printf("Buy one (the token is good for a day, for the buyer \"you\"):\n\n");
 	printf("  TOKEN=%s\n\n", token);
-	printf("  ORDER=$(curl -si %s/v1/sales/sample/orders -H \"Authorization: Bearer $TOKEN\" \\\n"
+	printf("  ORDER=$(curl -si -w '\\n' %s/v1/sales/sample/orders -H \"Authorization: Bearer $TOKEN\" \\\n"
 	       "       -H 'Idempotency-Key: %s' -H 'Content-Type: application/json' -d '{\"quantity\":1}' \\\n"
 	       "       | tee /dev/stderr | sed -n 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/p')\n\n",
 	       server->public_url, key);
 	printf("Pay for it within %d seconds, as the payment side does (docs/payments.md); else it is for sale again:\n\n", HOLD_S);
-	printf("  curl -s %s/v1/orders/$ORDER/confirm -H 'Content-Type: application/json' \\\n"
+	printf("  curl -s -w '\\n' %s/v1/orders/$ORDER/confirm -H 'Content-Type: application/json' \\\n"
 	       "       -H \"Authorization: Bearer $(cat '%s/penstock.db.operator-token')\" \\\n"
 	       "       -d '{\"payment\":{\"reference\":\"pay-'$ORDER'\",\"amount\":%d,\"currency\":\"EUR\",\"method\":\"card\"}}'\n\n",
 	       server->operator_url, server->folder, DEMO_PRICE);

@@ -356,10 +356,13 @@ static int print_tables(const struct report *report)
 		sum_cells(&table, &report->sums[i]);
 	}
 	print_table(&table);
-	printf("\nAmounts are in the smallest unit of %s, by the price of each order. Of %s confirmed orders a payment is known, of %s "
-	       "together.\n\n",
-	       output_field_text(json_object_get(report->sale, "price"), "currency"),
-	       output_thousands((uint64_t)report->paid_orders), output_thousands((uint64_t)report->paid_amount));
+	printf("\nAmounts are in the smallest unit of %s, by the price of each order. ",
+	       output_field_text(json_object_get(report->sale, "price"), "currency"));
+	if (report->paid_orders > 0)
+		printf("Of %s confirmed orders a payment is known, of %s together.\n\n",
+		       output_thousands((uint64_t)report->paid_orders), output_thousands((uint64_t)report->paid_amount));
+	else
+		printf("Of no confirmed order a payment is known.\n\n");
 	print_back(report);
 	printf("Below, units; the amount is that of the confirmed ones.\n\n");
 	table_init(&table, lot_titles);

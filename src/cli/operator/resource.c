@@ -14,19 +14,15 @@ static int ask_for_operators(struct client *client, const struct resource *resou
 	return code;
 }
 
-/* Takes the body. */
-static int ask(struct cli *cli, const struct resource *resource, const char *url, const char *method, const char *path,
-	       json_t *body, json_t **answer)
+static int look(struct cli *cli, const struct resource *resource, const char *url, const char *path, json_t **answer)
 {
 	struct client client;
 	int code = output_session(cli, &client, url);
 
-	if (code == CLI_GO && strcmp(method, "GET") == 0)
+	if (code == CLI_GO)
 		code = ask_for_operators(&client, resource);
 	if (code == CLI_GO)
-		code = client_ask(&client, method, path, body, answer);
-	else
-		json_decref(body);
+		code = client_ask(&client, "GET", path, NULL, answer);
 	client_close(&client);
 	return code;
 }
@@ -35,7 +31,8 @@ int resource_ask(struct cli *cli, const struct resource *resource, const char *u
 		 const char *path, json_t *body)
 {
 	json_t *answer = NULL;
-	int code = ask(cli, resource, url, method, path, body, &answer);
+	int code = strcmp(method, "GET") == 0 ? look(cli, resource, url, path, &answer)
+					      : output_ask(cli, url, method, path, body, &answer);
 
 	if (code != CLI_GO)
 		return code;

@@ -111,11 +111,12 @@ void readiness_look(struct gate_thread *thread, struct health_check checks[READY
 	struct ledger *ledger = gate->settings.ledger;
 	struct stock *stock = gate->settings.admission->stock;
 	const char *reason = NULL;
+	int stock_health = stock->ops->health(stock, &reason);
 
+	checks[READY_STOCK] = (struct health_check){"stock", stock_health ? reason : NULL, stock_health < 0};
 	checks[READY_SERVING] =
 		(struct health_check){"serving", atomic_load(&gate->ready) ? NULL : "starting: stock is being loaded", true};
 	checks[READY_STOPPING] = (struct health_check){"stopping", atomic_load(&gate->stopping) ? "stopping" : NULL, true};
-	checks[READY_STOCK] = (struct health_check){"stock", stock->ops->health(stock, &reason) < 0 ? reason : NULL, true};
 	checks[READY_JOURNAL] = (struct health_check){"journal", journal->ops->health(journal, &reason) < 0 ? reason : NULL, true};
 	checks[READY_SALES] = (struct health_check){"sales", look_at_sales(thread), true};
 	checks[READY_PURCHASES] = (struct health_check){"purchases", look_at_purchases(gate), true};

@@ -53,7 +53,8 @@ struct stock_order {
 	int64_t first_hold_expires_at_ms; /* wall; as it was granted: what a replay says */
 };
 
-enum { STOCK_NEWEST = 8 }; /* of a buyer's orders a stock tells so many */
+enum { STOCK_ENDANGERED = 1 }; /* of health() */
+enum { STOCK_NEWEST = 8 };     /* of a buyer's orders a stock tells so many */
 
 /*
  * Those of a purchase that is refused, among them STOCK_SOLD_OUT, are the rows of model/refusal.h.
@@ -453,7 +454,11 @@ struct stock_ops {
 	 * other process has.
 	 */
 	void (*refresh)(struct stock *stock, struct stock_refresh *sales, size_t count);
-	/* 0 while calls are expected to work, else negative with why (static text). Any thread. */
+	/*
+	 * 0 while calls are expected to work; STOCK_ENDANGERED: they are, but what a promise stands
+	 * on is not so any more, and an operator must mend it; negative: they are not. With why
+	 * (static text) where it is not 0. Any thread.
+	 */
 	int (*health)(struct stock *stock, const char **reason);
 	/*
 	 * What it knows now without I/O; any thread. 0, or STOCK_UNKNOWN_SALE. `lots` has room for

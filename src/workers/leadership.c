@@ -61,7 +61,7 @@ static bool is_candidate(struct leadership *leadership, int64_t now_ns)
 	 */
 	if (sellers == STOCK_SELLERS_OTHERS)
 		return false;
-	if ((sellers == STOCK_SELLERS_NONE || stock->ops->health(stock, &reason) == 0) &&
+	if ((sellers == STOCK_SELLERS_NONE || stock->ops->health(stock, &reason) >= 0) &&
 	    (journal->ops->in_ledger || journal->ops->health(journal, &reason) == 0))
 		atomic_store(&leadership->fit_ns, now_ns);
 	return now_ns - atomic_load(&leadership->fit_ns) < UNFIT_NS;

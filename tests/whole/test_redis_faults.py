@@ -159,16 +159,29 @@ def test_redis_has_no_memory_left(gates):
 
 
 def test_an_eviction_that_is_set_later_is_told(gates):
-    """The start refuses it; a Redis that is set so afterwards goes on, and each gate says so."""
+    """
+    The start refuses it; a Redis that is set so afterwards goes on, and each gate says so: log,
+    health, metrics.
+    """
     cluster = gates(2)
 
     def told(level, policy):
         return [sum(f'"level":"{level}"' in line and f'"maxmemory_policy":"{policy}"' in line for line in gate.log().splitlines()) for gate in cluster.gates]
 
+    def health(gate):
+        answer = gate.operate("GET", "/health")
+        stock = answer.json["components"]["stock"]
+        return answer.status, stock["status"], "set maxmemory-policy noeviction" in stock["details"].get("reason", "")
+
+    well, in_danger = (200, "UP", False), (503, "DOWN", True)
     for level, policy in ("error", "allkeys-lru"), ("info", "noeviction"), ("error", "volatile-ttl"), ("info", "noeviction"):
-        before = told(level, policy)
+        before, expected = told(level, policy), well if level == "info" else in_danger
         cluster.redis.call("CONFIG", "SET", "maxmemory-policy", policy)
         wait_until(lambda: all(now > then for now, then in zip(told(level, policy), before, strict=True)), 60, f"that it is {policy}")
+        wait_until(lambda: all(health(gate) == expected for gate in cluster.gates), 60, f"the health with {policy}")
+        for gate in cluster.gates:
+            assert gate.metric('penstock_component_up{component="stock"}') == (expected is well)
+            assert gate.operate("GET", "/readyz").status == 200  # it sells: no proxy should take all gates out
 
 
 def test_a_gate_dies_and_the_others_finish_what_it_began(gates):

@@ -18,7 +18,7 @@ static int check_version(const struct redis_server *server)
 
 static int check_policy(const struct redis_server *server, bool force)
 {
-	if (strcmp(server->policy, "noeviction") == 0)
+	if (redis_server_keeps_all(server))
 		return 0;
 	if (force) {
 		log_warn("stock", "this Redis may throw orders away when its memory is full: a sale that loses some is not noticed",

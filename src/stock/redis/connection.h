@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <string.h>
 #include "stock/redis/transport.h"
 #include "text/buffer.h"
 
@@ -35,6 +36,14 @@ struct redis_connection {
 	bool moved;     /* the server is no master any more, or not yet */
 	bool forgotten; /* the library was missing */
 };
+
+/*
+ * With any other policy it throws keys away when its memory is full, orders and buyers among them.
+ */
+static inline bool redis_server_keeps_all(const struct redis_server *server)
+{
+	return strcmp(server->policy, "noeviction") == 0;
+}
 
 /*
  * A new connection, or NULL and why (static text). Blocks for the timeouts at most, for each

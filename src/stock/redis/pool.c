@@ -67,14 +67,15 @@ static void note_failure(struct redis_pool *pool)
  * What the server does when its memory is full, where that has changed. At the start
  * redis_check_server() judges.
  */
-static void tell_policy(const char *policy)
+static void tell_policy(const struct redis_server *server)
 {
-	if (strcmp(policy, "noeviction") == 0)
-		log_info("stock", "this Redis keeps all that it has when its memory is full", LOG_TEXT("maxmemory_policy", policy));
+	if (redis_server_keeps_all(server))
+		log_info("stock", "this Redis keeps all that it has when its memory is full",
+			 LOG_TEXT("maxmemory_policy", server->policy));
 	else
 		log_error("stock",
 			  "this Redis was set to throw keys away when its memory is full, orders among them: set maxmemory-policy noeviction",
-			  LOG_TEXT("maxmemory_policy", policy));
+			  LOG_TEXT("maxmemory_policy", server->policy));
 }
 
 void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connection)
@@ -93,8 +94,9 @@ void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connec
 	backoff_reset(&pool->backoff);
 	connection->generation = pool->generation;
 	lock_release(&pool->lock);
+	atomic_store(&pool->evicts, !redis_server_keeps_all(server));
 	if (other_policy)
-		tell_policy(server->policy);
+		tell_policy(server);
 	if (other)
 		log_info("stock", "a Redis that was not met before", LOG_TEXT("run_id", server->run_id),
 			 LOG_TEXT("replid", server->replid), LOG_TEXT("version", server->version));

@@ -23,6 +23,7 @@ struct redis_pool {
 	int64_t replicas;            /* the most that one was seen with */
 	struct backoff backoff;      /* of opening one */
 	_Atomic(const char *) fault; /* static text; NULL: none */
+	atomic_bool evicts;          /* the server throws keys away when its memory is full */
 };
 
 void redis_pool_init(struct redis_pool *pool, const struct redis_transport *transport, const struct redis_url *url,

@@ -183,10 +183,17 @@ static bool may_have_order(struct stock *stock, uint32_t number, struct slice bu
 
 static int health(struct stock *stock, const char **reason)
 {
-	*reason = atomic_load(&redis_of(stock)->pool.fault);
+	struct stock_redis *redis = redis_of(stock);
+
+	*reason = atomic_load(&redis->pool.fault);
 	if (!*reason)
-		*reason = redis_why_standing_by(redis_of(stock));
-	return *reason ? -ENOTCONN : 0;
+		*reason = redis_why_standing_by(redis);
+	if (*reason)
+		return -ENOTCONN;
+	if (redis->may_evict || !atomic_load(&redis->pool.evicts))
+		return 0;
+	*reason = "this Redis was set to throw keys away when its memory is full, orders among them: set maxmemory-policy noeviction";
+	return STOCK_ENDANGERED;
 }
 
 static void copy_lots(struct redis_sale *sale, struct stock_lot_state *lots)
@@ -384,7 +391,7 @@ int stock_redis_open(struct stock **stock, const struct stock_redis_settings *se
 	redis = aligned_alloc(64, (sizeof(*redis) + 63) / 64 * 64);
 	if (!redis)
 		return error_origin(-ENOMEM);
-	*redis = (struct stock_redis){.stock.ops = &redis_ops, .outbox_max = settings->outbox_max};
+	*redis = (struct stock_redis){.stock.ops = &redis_ops, .outbox_max = settings->outbox_max, .may_evict = settings->force};
 	redis_pool_init(&redis->pool, settings->transport ? settings->transport : &redis_sockets, &url, &timeouts);
 	redis_sales_init(&redis->sales);
 	brake_table_init(&redis->brakes);

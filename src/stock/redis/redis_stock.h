@@ -60,6 +60,7 @@ struct stock_redis {
 	_Atomic int told_sellers;   /* what was logged last */
 	_Atomic int64_t unreadable; /* entries of the outbox that were met and could not be read */
 	size_t outbox_max;
+	bool may_evict;                    /* stock.redis.eviction allow: the operator takes that risk */
 	_Atomic int64_t next_look_ns;      /* when the server is looked at again */
 	_Atomic uint32_t expire_from;      /* the sale whose holds are looked for next */
 	int64_t lease_ns;                  /* see attend.c; 0: there are no replicas that could be promoted */

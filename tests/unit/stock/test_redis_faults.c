@@ -326,6 +326,53 @@ static void test_a_server_that_is_not_fit_is_refused(void **state)
 	assert_int_equal(open_with(place->url, false), -ENOTCONN);
 }
 
+struct danger {
+	struct gate *gate;
+	int health;
+	const char *reason;
+};
+
+static bool is_told(void *context)
+{
+	struct danger *danger = context;
+
+	(void)gate_refresh(danger->gate);
+	return danger->gate->stock->ops->health(danger->gate->stock, &danger->reason) == danger->health;
+}
+
+/* Found: what the start refuses was in the log alone where it came later, and nobody was told. */
+static void test_an_eviction_that_is_set_later_endangers_and_is_lifted(void **state)
+{
+	struct gate gate;
+	struct danger danger = {.gate = &gate, .health = STOCK_ENDANGERED};
+
+	(void)state;
+	gate_open_patient(&gate, place->url);
+	assert_int_equal(gate_sell(&gate, 1, 5), 0);
+	redis_place_run(place, "CONFIG SET maxmemory-policy allkeys-lru");
+	redis_place_await(is_told, &danger);
+	assert_non_null(strstr(danger.reason, "set maxmemory-policy noeviction"));
+	assert_int_equal(gate_buy(&gate, "ann", "").outcome, STOCK_DONE); /* it goes on */
+	redis_place_run(place, "CONFIG SET maxmemory-policy noeviction");
+	danger.health = 0;
+	redis_place_await(is_told, &danger);
+	assert_null(danger.reason);
+	gate_close(&gate);
+}
+
+static void test_an_eviction_that_is_allowed_is_no_danger(void **state)
+{
+	struct stock_redis_settings settings = {.url = place->url, .outbox_max = 16, .force = true};
+	struct stock *stock;
+	const char *reason;
+
+	(void)state;
+	redis_place_run(place, "CONFIG SET maxmemory-policy allkeys-lru");
+	assert_int_equal(stock_redis_open(&stock, &settings), 0);
+	assert_int_equal(stock->ops->health(stock, &reason), 0);
+	stock->ops->free(stock);
+}
+
 /* A program under work: its version was not given out yet. */
 static void test_functions_of_this_version_with_another_text_are_replaced(void **state)
 {
@@ -358,6 +405,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_user_with_just_these_rights_can_do_everything, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each_right_that_is_missing_is_found_at_the_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_server_that_is_not_fit_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_eviction_that_is_set_later_endangers_and_is_lifted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_eviction_that_is_allowed_is_no_danger, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_functions_of_this_version_with_another_text_are_replaced, set_up, tear_down),
 	};
 

@@ -119,6 +119,16 @@ static void test_who_has_not_reached_stock_or_journal_for_seconds_is_no_candidat
 	}
 }
 
+/* Its sales go on, and somebody must care for them. */
+static void test_a_stock_that_is_endangered_is_reached(void **state)
+{
+	(void)state;
+	world.stock_health = STOCK_ENDANGERED;
+	house_pass(3000);
+	assert_int_equal(leadership_claim(world.leadership), LEDGER_DONE);
+	assert_true(world.candidate);
+}
+
 static void test_a_gate_that_stands_by_is_no_candidate_and_one_may_take_over_what_nobody_sells(void **state)
 {
 	(void)state;
@@ -146,6 +156,7 @@ int main(void)
 						open_world, close_world),
 		cmocka_unit_test_setup_teardown(test_who_has_not_reached_stock_or_journal_for_seconds_is_no_candidate_for_a_claim_either,
 						open_world, close_world),
+		cmocka_unit_test_setup_teardown(test_a_stock_that_is_endangered_is_reached, open_world, close_world),
 		cmocka_unit_test_setup_teardown(test_a_gate_that_stands_by_is_no_candidate_and_one_may_take_over_what_nobody_sells,
 						open_world, close_world),
 		cmocka_unit_test_setup_teardown(test_a_ledger_that_does_not_answer_elects_nobody, open_world, close_world),

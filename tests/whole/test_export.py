@@ -314,5 +314,23 @@ def test_a_report_for_people_has_the_same_figures(shop):
         assert [outcome, "1", "1", "250"] in [line.split() for line in done.stdout.splitlines()]
     assert ["S", "5", "1", "0", "0", "1", "0", "250"] in [line.split() for line in done.stdout.splitlines()]
     assert server.order(orders["paid"]).json["placed_at"][11:16] in done.stdout
+    assert "With all confirmed orders a payment is told, of 250 together." in done.stdout
     done = operate(server, "sale", "report", "nowhere")
     assert done.returncode == 1 and "unknown-sale" in done.stderr and done.stdout == ""
+
+
+def test_a_report_does_not_say_that_nobody_has_paid(server):
+    """
+    Found: `Of no confirmed order a payment is known`, below `orders paid 1,000`: the confirms had
+    told none.
+    """
+    server.make_sale("drop", 5, hold_seconds=600, price={"amount": 250, "currency": "EUR"})
+    report = lambda: operate(server, "sale", "report", "drop").stdout.splitlines()  # noqa: E731
+    about_payment = lambda: [line for line in report() if "paid" in line or "payment" in line]  # noqa: E731
+    orders = [server.buy("drop", f"b{i}").json["id"] for i in range(2)]
+    assert about_payment() == [], "nothing is confirmed"
+    for order in orders:
+        assert server.operate("POST", f"/v1/orders/{order}/confirm", {}).status == 200
+    assert about_payment() == ["What was paid is not told: the orders were confirmed without the data of a payment."]
+    assert server.operate("POST", f"/v1/orders/{orders[0]}/confirm", {"payment": {"reference": "pi_1", "amount": 250, "currency": "EUR"}}).status == 200
+    assert about_payment() == ["With 1 of the confirmed orders a payment is told, of 250 together; with the others none is."]

@@ -340,6 +340,23 @@ static void print_back(const struct report *report)
 	       output_thousands((uint64_t)report->reductions));
 }
 
+/* A confirm need not say what was paid: its order may be paid all the same. */
+static void print_payments(const struct report *report)
+{
+	int64_t confirmed = report->sums[CONFIRMED].orders;
+	const char *amount = output_thousands((uint64_t)report->paid_amount);
+
+	if (confirmed == 0)
+		return;
+	if (report->paid_orders == 0)
+		printf("What was paid is not told: the orders were confirmed without the data of a payment.\n");
+	else if (report->paid_orders == confirmed)
+		printf("With all confirmed orders a payment is told, of %s together.\n", amount);
+	else
+		printf("With %s of the confirmed orders a payment is told, of %s together; with the others none is.\n",
+		       output_thousands((uint64_t)report->paid_orders), amount);
+}
+
 static int print_tables(const struct report *report)
 {
 	static const char *const outcome_titles[] = {"OUTCOME", ">ORDERS", ">UNITS", ">AMOUNT", NULL};
@@ -356,13 +373,10 @@ static int print_tables(const struct report *report)
 		sum_cells(&table, &report->sums[i]);
 	}
 	print_table(&table);
-	printf("\nAmounts are in the smallest unit of %s, by the price of each order. ",
+	printf("\nAmounts are in the smallest unit of %s, by the price of each order.\n",
 	       output_field_text(json_object_get(report->sale, "price"), "currency"));
-	if (report->paid_orders > 0)
-		printf("Of %s confirmed orders a payment is known, of %s together.\n\n",
-		       output_thousands((uint64_t)report->paid_orders), output_thousands((uint64_t)report->paid_amount));
-	else
-		printf("Of no confirmed order a payment is known.\n\n");
+	print_payments(report);
+	putchar('\n');
 	print_back(report);
 	printf("Below, units; the amount is that of the confirmed ones.\n\n");
 	table_init(&table, lot_titles);

@@ -4,16 +4,41 @@
 #include "base/log.h"
 #include "base/sha256.h"
 
-static enum sale_brake meaning(const struct stock_brake *brake)
+/* What the release at a place of the history answers. */
+static struct sale_release release_at(const struct stock_brake *brake, uint32_t place)
 {
-	if (brake->stopped)
-		return SALE_BRAKE_STOP;
-	return stock_brake_pending(brake) ? SALE_BRAKE_GO : SALE_BRAKE_NONE;
+	struct sale_release release = {.stops = brake->changes[place].stops};
+
+	for (uint32_t i = 0; i < place; i++)
+		if (brake->changes[i].stopped)
+			release.before[release.before_count++] = brake->changes[i].request;
+	return release;
 }
 
-int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, bool stopped, const struct ledger_actor *actor)
+/* What was dropped is behind all of its history: that says nothing any more. */
+static struct sale_brake meaning(const struct stock_brake *brake)
 {
-	struct stock_brake_change change = {.stopped = stopped, .at_ms = actor->now_ms};
+	const uint32_t newest = brake->count - 1;
+
+	if (brake->stopped)
+		return (struct sale_brake){.word = SALE_BRAKE_STOP};
+	if (brake->count == 0 || brake->changes[newest].serial < brake->serial)
+		return (struct sale_brake){.word = SALE_BRAKE_NONE};
+	return (struct sale_brake){.word = SALE_BRAKE_GO, .release = release_at(brake, newest)};
+}
+
+/* None: nobody has touched it, or what was stopped was dropped since. */
+static struct sale_brake look(struct stock *stock, uint32_t sale)
+{
+	struct stock_brake brake;
+
+	return stock->ops->brake_of(stock, sale, &brake) ? meaning(&brake) : (struct sale_brake){.word = SALE_BRAKE_NONE};
+}
+
+int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, bool stopped, uint32_t stops,
+	      const struct ledger_actor *actor)
+{
+	struct stock_brake_change change = {.stopped = stopped, .at_ms = actor->now_ms, .stops = stops};
 	struct uuid_generator ids = {0};
 	int outcome, r;
 
@@ -30,10 +55,9 @@ int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, 
 
 int brake_follow(struct stock *stock, struct sale_catalog *catalog, uint32_t sale)
 {
-	struct stock_brake brake;
+	const struct sale_brake brake = look(stock, sale);
 
-	/* None: nobody has touched it, or what was stopped was dropped since. */
-	return sale_catalog_brake(catalog, sale, stock->ops->brake_of(stock, sale, &brake) ? meaning(&brake) : SALE_BRAKE_NONE);
+	return sale_catalog_brake(catalog, sale, &brake);
 }
 
 bool brake_has_lost(struct stock *stock, uint32_t sale, const struct uuid *request)
@@ -45,10 +69,9 @@ bool brake_has_lost(struct stock *stock, uint32_t sale, const struct uuid *reque
 
 enum sale_state brake_state(struct stock *stock, const struct sale *sale)
 {
-	struct stock_brake brake;
+	const struct sale_brake brake = look(stock, sale->number);
 
-	return stock->ops->brake_of(stock, sale->number, &brake) ? sale_brake_state(sale->state, sale->opened, meaning(&brake))
-								 : sale->state;
+	return sale_brake_state(sale, sale->state, &brake);
 }
 
 bool brake_is_in_row(struct stock *stock, const struct sale *shown, enum sale_state in_row)
@@ -93,8 +116,10 @@ static int log_late(struct ledger *ledger, const struct sale *sale, const struct
  * Its request is kept with it: of several processes that tell the ledger of it one does. 0 or
  * negative.
  */
-static int write_change(struct ledger *ledger, const struct sale *sale, const struct stock_brake_change *change)
+static int write_change(struct ledger *ledger, const struct sale *sale, const struct stock_brake *brake, uint32_t place)
 {
+	const struct stock_brake_change *change = &brake->changes[place];
+	const struct sale_release release = release_at(brake, place);
 	static const struct slice clock_name = {"clock", 5};
 	struct ledger_request request = {.id = change->request, .body = no_body()};
 	const struct ledger_actor actor = {.kind = ACTOR_OPERATOR,
@@ -108,9 +133,15 @@ static int write_change(struct ledger *ledger, const struct sale *sale, const st
 	if (was_open(sale, change))
 		r = ledger->ops->sale_move(ledger, sale->number, SALE_START, &opener); /* where it is armed */
 	if (r >= 0)
-		r = ledger->ops->sale_move(ledger, sale->number, change->stopped ? SALE_PAUSE : SALE_RESUME, &actor);
+		r = change->stopped ? ledger->ops->sale_move(ledger, sale->number, SALE_PAUSE, &actor)
+				    : ledger->ops->sale_release(ledger, sale->number, &release, &actor);
 	if (r < 0)
 		return r;
+	if (r == LEDGER_CONFLICT) {
+		log_info("sales", "a sale stays paused: it may have been stopped after its release was made",
+			 LOG_TEXT("sale", sale->id), LOG_TEXT("released_by", change->actor));
+		return 0;
+	}
 	if (r == LEDGER_DONE || r == LEDGER_ALREADY || r == LEDGER_REPEATED)
 		return 0;
 	log_warn("sales", "the ledger has no use for an operator's stop or its release: the sale is over",
@@ -141,7 +172,7 @@ int brake_write(struct stock *stock, struct ledger *ledger, const struct sale *s
 	for (uint32_t i = 0; i < brake.count && r == 0; i++) {
 		if (brake.changes[i].serial <= brake.written)
 			continue;
-		r = write_change(ledger, sale, &brake.changes[i]);
+		r = write_change(ledger, sale, &brake, i);
 		if (r == 0)
 			written = brake.changes[i].serial;
 	}

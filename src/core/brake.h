@@ -1,8 +1,9 @@
 /*
  * The brake: an operator's stop, and its release. It goes to the stock first, which holds it for
  * every process from its next call on; the gates show it at once; the ledger is told when it can be
- * reached (sale_control_care()). Until then the stock's word counts, not the ledger's. It waits for
- * no ledger and for no lock that anybody holds across I/O.
+ * reached (sale_control_care()). Until then the stock's word counts, not the ledger's; a release
+ * that is the stock's last word counts on against a row that has only stops which it answers
+ * (model/sale_stops.h). It waits for no ledger and for no lock that anybody holds across I/O.
  */
 #pragma once
 
@@ -11,11 +12,12 @@
 #include "port/stock.h"
 
 /*
- * 0; STOCK_REPLAY: the actor's request was done before, and nothing was done now;
- * STOCK_UNAVAILABLE, STOCK_FULL, STOCK_OUTCOME_UNKNOWN: others may sell on. A stop holds here
- * whatever is returned, and reaches the stock as soon as that can be reached.
+ * stops: of a release, how many the ledger has counted as far as is known. 0; STOCK_REPLAY: the
+ * actor's request was done before, and nothing was done now; STOCK_UNAVAILABLE, STOCK_FULL,
+ * STOCK_OUTCOME_UNKNOWN: others may sell on. A stop holds here whatever is returned, and reaches
+ * the stock as soon as that can be reached.
  */
-int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, bool stopped,
+int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, bool stopped, uint32_t stops,
 	      const struct ledger_actor *actor) MUST_CHECK;
 /* Shows the gates what the stock knows by now. 0 or -ENOMEM. */
 int brake_follow(struct stock *stock, struct sale_catalog *catalog, uint32_t sale) MUST_CHECK;

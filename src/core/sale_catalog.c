@@ -1,6 +1,7 @@
 #include "core/sale_catalog.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "base/lines.h"
 #include "base/lock.h"
 
@@ -15,7 +16,7 @@ struct sale_table {
 /* Of a sale that an operator has stopped, or let go on: they are few. */
 struct braked {
 	uint32_t number;
-	enum sale_brake brake;
+	struct sale_brake brake;
 };
 
 struct sale_catalog {
@@ -156,12 +157,12 @@ static struct braked *find_braked(struct sale_catalog *catalog, uint32_t number)
 	return NULL;
 }
 
-enum sale_state sale_brake_state(enum sale_state ledger, bool opened, enum sale_brake brake)
+enum sale_state sale_brake_state(const struct sale *sale, enum sale_state ledger, const struct sale_brake *brake)
 {
-	if (brake == SALE_BRAKE_STOP && (ledger == SALE_OPEN || ledger == SALE_ARMED))
+	if (brake->word == SALE_BRAKE_STOP && (ledger == SALE_OPEN || ledger == SALE_ARMED))
 		return SALE_PAUSED;
-	if (brake == SALE_BRAKE_GO && ledger == SALE_PAUSED)
-		return opened ? SALE_OPEN : SALE_ARMED;
+	if (brake->word == SALE_BRAKE_GO && ledger == SALE_PAUSED && sale_release_answers(&brake->release, &sale->stops))
+		return sale->opened ? SALE_OPEN : SALE_ARMED;
 	return ledger;
 }
 
@@ -171,7 +172,7 @@ static void heed_brake(struct sale_catalog *catalog, struct sale_entry *entry)
 	const struct braked *braked = find_braked(catalog, entry->sale->number);
 	struct sale *sale = (struct sale *)entry->sale;
 
-	sale->state = sale_brake_state(entry->ledger_state, sale->opened, braked ? braked->brake : SALE_BRAKE_NONE);
+	sale->state = braked ? sale_brake_state(sale, entry->ledger_state, &braked->brake) : entry->ledger_state;
 }
 
 /*
@@ -271,12 +272,20 @@ int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number)
 	return replace(catalog, number, NULL);
 }
 
+static bool is_same(const struct sale_brake *a, const struct sale_brake *b)
+{
+	const struct sale_release *ours = &a->release, *theirs = &b->release;
+
+	return a->word == b->word && ours->stops == theirs->stops && ours->before_count == theirs->before_count &&
+	       memcmp(ours->before, theirs->before, ours->before_count * sizeof(ours->before[0])) == 0;
+}
+
 /* True: it is another one than before. */
-static int note_brake(struct sale_catalog *catalog, uint32_t number, enum sale_brake brake)
+static int note_brake(struct sale_catalog *catalog, uint32_t number, const struct sale_brake *brake)
 {
 	struct braked *braked = find_braked(catalog, number), *grown;
 
-	if (braked ? braked->brake == brake : brake == SALE_BRAKE_NONE)
+	if (braked ? is_same(&braked->brake, brake) : brake->word == SALE_BRAKE_NONE)
 		return false;
 	if (!braked) {
 		grown = realloc(catalog->braked, (catalog->braked_count + 1) * sizeof(*grown));
@@ -286,11 +295,11 @@ static int note_brake(struct sale_catalog *catalog, uint32_t number, enum sale_b
 		braked = &grown[catalog->braked_count++];
 		braked->number = number;
 	}
-	braked->brake = brake;
+	braked->brake = *brake;
 	return true;
 }
 
-int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, enum sale_brake brake)
+int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, const struct sale_brake *brake)
 {
 	struct sale_entry *present, *entry = NULL;
 	struct sale *sale = NULL;

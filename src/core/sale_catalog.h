@@ -62,12 +62,17 @@ void sale_catalog_set_whole(struct sale_catalog *catalog, bool whole);
 /*
  * What an operator has told the stock, and the ledger may not have yet: it counts more than the
  * state that the ledger has, also of what is put later, until it is told otherwise. STOP: what is
- * open or armed is paused. GO: what is paused is open. 0 or -ENOMEM.
+ * open or armed is paused. GO: what is paused is open, where the release answers the stops that the
+ * sale was read with; so a row from before the release and one with a newer stop are told apart.
  */
-enum sale_brake { SALE_BRAKE_NONE, SALE_BRAKE_STOP, SALE_BRAKE_GO };
-/* What a sale of this state in the ledger is with the brake. */
-enum sale_state sale_brake_state(enum sale_state ledger, bool opened, enum sale_brake brake);
-int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, enum sale_brake brake) MUST_CHECK;
+struct sale_brake {
+	enum { SALE_BRAKE_NONE, SALE_BRAKE_STOP, SALE_BRAKE_GO } word;
+	struct sale_release release; /* of GO */
+};
+/* What a sale that was read in this state is with the brake. */
+enum sale_state sale_brake_state(const struct sale *sale, enum sale_state ledger, const struct sale_brake *brake);
+/* 0 or -ENOMEM. */
+int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, const struct sale_brake *brake) MUST_CHECK;
 
 /* Readers. The generation rises with every change. */
 uint64_t sale_catalog_generation(const struct sale_catalog *catalog);

@@ -165,16 +165,67 @@ static bool was_let_go_on(const struct sale_control *control, const struct ledge
 	return sale_control_asked_before(control, actor) == SALE_CONTROL_REPEATED;
 }
 
-int sale_control_brake(const struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor)
+/* The stops that the ledger had counted when this process heard of the sale last. */
+static struct sale_stops known_stops(const struct sale_control *control, uint32_t number, bool *paused)
 {
+	const struct sale_table *table = sale_catalog_ref(control->settings.catalog);
+	const struct sale_entry *entry = sale_table_find_number(table, number);
+	const struct sale_stops stops = entry ? entry->sale->stops : (struct sale_stops){.count = 0};
+
+	*paused = entry && entry->ledger_state == SALE_PAUSED;
+	sale_table_unref(table);
+	return stops;
+}
+
+/*
+ * How many stops the ledger has counted: a release answers those. Where it cannot be asked, what
+ * this process has heard last; a stop that went by the ledger alone since then wins.
+ */
+static uint32_t count_stops(const struct sale_control *control, uint32_t number)
+{
+	struct ledger *ledger = control->settings.ledger;
+	bool paused;
+	uint32_t stops = known_stops(control, number, &paused).count;
+	struct sale *sale = NULL;
+
+	if (ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale) == LEDGER_DONE)
+		stops = sale->stops.count;
+	free(sale);
+	return stops;
+}
+
+static int let_go_on(const struct sale_control *control, uint32_t number, const struct ledger_actor *actor)
+{
+	if (was_let_go_on(control, actor))
+		return SALE_CONTROL_REPEATED;
+	return sale_control_by_stock(control, brake_set(control->settings.stock, control->settings.catalog, number, false,
+							count_stops(control, number), actor));
+}
+
+/*
+ * Asks nobody whether it was made before. A stock that has forgotten its history takes an old one
+ * for a new one, until somebody puts the history back in which it was released since. So of what
+ * the ledger has, only what it is paused by goes to the stock again, which it may not have reached.
+ */
+static int stop(const struct sale_control *control, uint32_t number, const struct ledger_actor *actor)
+{
+	bool paused;
+	const struct sale_stops stops = known_stops(control, number, &paused);
+	const bool counted = actor->request && sale_stops_has(&stops, &actor->request->id);
 	int r = SALE_CONTROL_DONE;
 
-	if (!stopped && was_let_go_on(control, actor))
+	if (counted && !(paused && sale_stops_is_newest(&stops, &actor->request->id)))
 		return SALE_CONTROL_REPEATED;
 	/* A stop that was made while the stock was away, and somebody has said otherwise since. */
-	if (stopped && actor->request && brake_has_lost(control->settings.stock, number, &actor->request->id))
+	if (actor->request && brake_has_lost(control->settings.stock, number, &actor->request->id))
 		r = sale_control_asked_before(control, actor);
-	if (r)
-		return r;
-	return sale_control_by_stock(control, brake_set(control->settings.stock, control->settings.catalog, number, stopped, actor));
+	if (r == 0)
+		r = sale_control_by_stock(control,
+					  brake_set(control->settings.stock, control->settings.catalog, number, true, 0, actor));
+	return r == SALE_CONTROL_DONE && counted ? SALE_CONTROL_REPEATED : r;
+}
+
+int sale_control_brake(const struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor)
+{
+	return stopped ? stop(control, number, actor) : let_go_on(control, number, actor);
 }

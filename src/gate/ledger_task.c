@@ -127,6 +127,17 @@ bool ledger_task_key(struct gate_request *request, struct ledger_request *out, b
 	return *has_key;
 }
 
+void ledger_task_own_request(struct ledger_task *task)
+{
+	struct buffer nothing;
+
+	if (task->has_key)
+		return;
+	buffer_init(&nothing, 0);
+	task->request = (struct ledger_request){.id = ledger_task_movement(task), .body = hash_of(&nothing)};
+	buffer_deinit(&nothing);
+}
+
 /* The same for the same members, however they are laid out. */
 static void hash_body(struct ledger_task *task)
 {
@@ -306,7 +317,7 @@ struct ledger_actor ledger_task_actor(struct ledger_task *task)
 		.trace = trace_slice(&task->pending.handle.trace),
 		.reason = task->action ? slice_of(task->order.reason) : SLICE_NULL,
 		.now_ms = clock_wall_ms(),
-		.request = task->has_key ? &task->request : NULL,
+		.request = uuid_is_null(&task->request.id) ? NULL : &task->request,
 	};
 }
 
@@ -327,7 +338,8 @@ bool ledger_task_repeats(struct ledger_task *task, int *r)
 	if (!repeats)
 		return false;
 	*r = 0;
-	reply_header(&task->reply, "Idempotent-Replayed", SLICE("true"));
+	if (task->has_key) /* else it has met its own first half */
+		reply_header(&task->reply, "Idempotent-Replayed", SLICE("true"));
 	return true;
 }
 

@@ -89,8 +89,8 @@ struct ledger_task {
 	};
 	enum order_action action; /* what a settlement does, which is of the kind `order`; 0: it is none */
 	char actor[OPERATOR_NAME_MAX + 1];
-	bool has_key; /* an operator's POST with an Idempotency-Key: `request` stands for it */
-	struct ledger_request request;
+	bool has_key;                  /* an operator's POST with an Idempotency-Key: `request` stands for it */
+	struct ledger_request request; /* without a key: null, or one that ledger_task_own_request() has made */
 };
 
 /*
@@ -112,6 +112,10 @@ struct ledger_task *ledger_task_new_deferred(struct gate_thread *thread, const s
 struct ledger_task *ledger_task_new_with_body(struct gate_request *request, void (*work)(struct ledger_task *));
 /* A request whose route runs on a ledger worker: reads its input, and sends the task. */
 void ledger_task_start(struct gate_request *request, const struct route *route);
+/*
+ * Gives a request without a key an id of its own: what it does in two places is one thing there.
+ */
+void ledger_task_own_request(struct ledger_task *task);
 /*
  * Sends it; the request is deferred. Where the lane has no room it answers 503. Takes the task
  * over.

@@ -24,6 +24,7 @@
 	.sale_create = sale_transaction_create,               \
 	.sale_update = sale_transaction_update,               \
 	.sale_move = sale_transaction_move,                   \
+	.sale_release = sale_transaction_release,             \
 	.sale_disarm = sale_transaction_disarm,               \
 	.sale_raise_epoch = sale_transaction_raise_epoch,     \
 	.sale_set_lots = lot_transaction_set,                 \

@@ -96,9 +96,10 @@ int sale_transaction_update(struct ledger *ledger, const struct sale *sale, cons
 struct sale_moving {
 	uint32_t sale;
 	enum sale_action action;
-	uint32_t epoch; /* SALE_DISARM: that it must still have */
+	uint32_t epoch;                     /* SALE_DISARM: that it must still have */
+	const struct sale_release *release; /* SALE_RESUME: what it answers; NULL: whatever there is */
 	const struct ledger_actor *actor;
-	bool already; /* out: it was there, and the request is written down */
+	int told; /* out: what is told of one that has moved nothing, and is written down */
 };
 
 /*
@@ -126,29 +127,54 @@ static int end_epoch_unsold(struct transaction *transaction, uint32_t sale, uint
 	return result > 0 ? LEDGER_HAS_ORDERS : result;
 }
 
+/* Counts a stop, also of what is paused: a release that does not know of it answers it no more. */
+static int count_stop(struct transaction *transaction, const struct sale_moving *moving, struct sale_head *head)
+{
+	static const struct uuid no_key = {{0}};
+
+	sale_stops_add(&head->stops, moving->actor->request ? &moving->actor->request->id : &no_key);
+	return transaction->rows->sales->write_stops(transaction, moving->sale, &head->stops);
+}
+
+/* It is there already. */
+static int stay(struct transaction *transaction, struct sale_moving *moving, struct sale_head *head)
+{
+	const struct ledger_actor *actor = moving->actor;
+	int result = moving->action == SALE_PAUSE ? count_stop(transaction, moving, head) : 0;
+
+	moving->told = LEDGER_ALREADY;
+	/* Asked again after somebody has moved it on, it must not move it back. */
+	return result == 0 && actor->request ? transaction->rows->records->write_request(transaction, actor->request, actor->now_ms)
+					     : result;
+}
+
 static int move(struct transaction *transaction, void *request)
 {
 	const struct transaction_rows *rows = transaction->rows;
 	struct sale_moving *moving = request;
 	const struct ledger_actor *actor = moving->actor;
+	const enum log_action action = log_action_of_sale(moving->action);
 	struct sale_head head;
 	enum sale_state next;
 	enum sale_move moved;
 	int result = transaction_check_request(transaction, actor);
 
-	moving->already = false;
+	moving->told = LEDGER_DONE;
 	if (result == 0)
 		result = rows->sales->read_head(transaction, moving->sale, &head);
 	if (result != 0)
 		return result;
 	moved = sale_next(head.state, head.opened, moving->action, &next);
-	if (moved == SALE_MOVE_ALREADY && actor->request) {
-		/* Asked again after somebody has moved it on, it must not move it back. */
-		moving->already = true;
-		return rows->records->write_request(transaction, actor->request, actor->now_ms);
-	}
+	if (moved == SALE_MOVE_ALREADY)
+		return stay(transaction, moving, &head);
 	if (moved != SALE_MOVED)
-		return moved == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+		return LEDGER_WRONG_STATE;
+	if (moving->release && !sale_release_answers(moving->release, &head.stops)) {
+		moving->told = LEDGER_CONFLICT;
+		return rows->records->write_log(transaction, actor, action, slice_of(head.id), SLICE("{\"overtaken\":true}"));
+	}
+	if (moving->action == SALE_PAUSE)
+		result = count_stop(transaction, moving, &head);
 	if (moving->action == SALE_DISARM)
 		result = end_epoch_unsold(transaction, moving->sale, moving->epoch);
 	if (result == 0)
@@ -159,26 +185,37 @@ static int move(struct transaction *transaction, void *request)
 		result = rows->sales->free_id(transaction, moving->sale);
 	if (result != 0)
 		return result;
-	return rows->records->write_log(transaction, actor, log_action_of_sale(moving->action), slice_of(head.id), SLICE("{}"));
+	return rows->records->write_log(transaction, actor, action, slice_of(head.id), SLICE("{}"));
+}
+
+static int run_move(struct ledger *ledger, unsigned int scope, struct sale_moving *moving)
+{
+	int result = transaction_run(ledger, scope, move, moving);
+
+	return result == 0 ? moving->told : result;
 }
 
 int sale_transaction_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
 {
 	struct sale_moving moving = {.sale = sale, .action = action, .actor = actor};
-	int result;
 
 	ASSERT(action != SALE_DISARM);
-	result = transaction_run(ledger, TRANSACTION_LOGS | TRANSACTION_CHANGES_SALES, move, &moving);
-	return result == 0 && moving.already ? LEDGER_ALREADY : result;
+	return run_move(ledger, TRANSACTION_LOGS | TRANSACTION_CHANGES_SALES, &moving);
+}
+
+int sale_transaction_release(struct ledger *ledger, uint32_t sale, const struct sale_release *release, const struct ledger_actor *actor)
+{
+	struct sale_moving moving = {.sale = sale, .action = SALE_RESUME, .release = release, .actor = actor};
+
+	return run_move(ledger, TRANSACTION_LOGS | TRANSACTION_CHANGES_SALES, &moving);
 }
 
 int sale_transaction_disarm(struct ledger *ledger, uint32_t sale, uint32_t epoch, const struct ledger_actor *actor)
 {
 	struct sale_moving moving = {.sale = sale, .action = SALE_DISARM, .epoch = epoch, .actor = actor};
-	/* Epochs come before the number of changes: raise_epoch() takes both. */
-	int result = transaction_run(ledger, TRANSACTION_LOGS, move, &moving);
 
-	return result == 0 && moving.already ? LEDGER_ALREADY : result;
+	/* Epochs come before the number of changes: raise_epoch() takes both. */
+	return run_move(ledger, TRANSACTION_LOGS, &moving);
 }
 
 /* --- Its epoch --- */

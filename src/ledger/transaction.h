@@ -44,6 +44,7 @@ struct sale_head {
 	uint32_t version;
 	enum sale_state state;
 	bool opened;
+	struct sale_stops stops;
 };
 
 /* What changes a sale's row also raises its version, and gives it the number of the change. */
@@ -62,6 +63,8 @@ struct sale_rows {
 	 * clock's to arm; that it was open stays known.
 	 */
 	int (*update_state)(struct transaction *transaction, uint32_t sale, enum sale_state state, int64_t now_ms);
+	/* What it is paused by is not shown, so the version stays. */
+	int (*write_stops)(struct transaction *transaction, uint32_t sale, const struct sale_stops *stops);
 	/* Nothing but version and change. */
 	int (*touch)(struct transaction *transaction, uint32_t sale);
 	/*

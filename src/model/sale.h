@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "model/limits.h"
+#include "model/sale_stops.h"
 #include "text/slice.h"
 
 enum sale_state { SALE_DRAFT = 1, SALE_ARMED = 2, SALE_OPEN = 3, SALE_PAUSED = 4, SALE_ENDED = 5, SALE_DELETED = 6 };
@@ -59,7 +60,8 @@ struct sale {
 	bool announced;                       /* of a draft: the public sees it as coming */
 	bool opened;                          /* it has been open: one that is paused and was not is resumed to armed */
 	bool late_confirm;                    /* a confirm after expiry may reserve again while units are left */
-	int64_t opens_at_ms, closes_at_ms;    /* wall; SALE_NO_TIME */
+	struct sale_stops stops;
+	int64_t opens_at_ms, closes_at_ms; /* wall; SALE_NO_TIME */
 	int64_t created_at_ms, ended_at_ms;
 	uint32_t lot_count;
 	struct sale_lot lots[]; /* lot_count of them */

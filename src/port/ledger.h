@@ -23,20 +23,21 @@
 #include "model/order.h"
 #include "model/payment.h"
 #include "model/sale.h"
+#include "port/ledger_audit.h"
 #include "text/buffer.h"
 
 enum ledger_outcome {
 	LEDGER_DONE = 0,
 	LEDGER_ALREADY = 1, /* this was done before, with the same content */
 	LEDGER_NOT_FOUND = 2,
-	LEDGER_EXISTS = 3,          /* the name is taken (with other content) */
-	LEDGER_NOT_ENOUGH = 4,      /* not so many units on hand */
-	LEDGER_WRONG_STATE = 5,     /* the sale's or order's state does not allow it */
-	LEDGER_STALE_EPOCH = 6,     /* apply: void, its sale has a newer epoch */
-	LEDGER_CONSTRAINT = 7,      /* apply: a last-line constraint fired: this must never happen; logged and counted */
-	LEDGER_LEASE_HELD = 8,      /* another process holds the lease */
-	LEDGER_TOO_NEW = 9,         /* the schema is of a newer program */
-	LEDGER_CONFLICT = 10,       /* sale_update: the version has moved on; sale_disarm: the epoch */
+	LEDGER_EXISTS = 3,      /* the name is taken (with other content) */
+	LEDGER_NOT_ENOUGH = 4,  /* not so many units on hand */
+	LEDGER_WRONG_STATE = 5, /* the sale's or order's state does not allow it */
+	LEDGER_STALE_EPOCH = 6, /* apply: void, its sale has a newer epoch */
+	LEDGER_CONSTRAINT = 7,  /* apply: a last-line constraint fired: this must never happen; logged and counted */
+	LEDGER_LEASE_HELD = 8,  /* another process holds the lease */
+	LEDGER_TOO_NEW = 9,     /* the schema is of a newer program */
+	LEDGER_CONFLICT = 10,   /* sale_update: the version has moved on; sale_disarm: the epoch; sale_release: a stop is newer */
 	LEDGER_STALE_POSITION = 11, /* drain: another drain has moved this partition on: nothing was done */
 	LEDGER_OTHER_LOG = 12,      /* journal_identify: the rows here come from another log */
 	LEDGER_HAS_ORDERS = 13,     /* sale_disarm: what has orders cannot be disarmed */
@@ -206,23 +207,6 @@ struct ledger_drain {
 	int64_t now_ms;
 };
 
-/* Sums that the promises are judged by; one row per lot, and the broken rows by promise. */
-struct ledger_audit {
-	int64_t sales, lots, orders, held, confirmed, cancelled, expired;
-	int64_t units_allocated, units_available, units_held, units_confirmed, units_withdrawn,
-		units_gone; /* gone: withdrawn from an order, not on hand */
-	int64_t movements, dead_letters, log_rows;
-	int64_t dead_purchases; /* dead letters of purchases that may have been told (event_may_be_purchase()) */
-	int64_t p1_broken; /* lots with more live units than allocated - withdrawn, by orders or by balance; armed with too few live ones */
-	int64_t p2_broken; /* orders without their movement, a movement without its order, dead purchases */
-	int64_t p3_broken; /* buyers above a sale's limit, keys with two orders */
-	int64_t p4_broken; /* lots or items whose balance is not the sum of their movements; lots armed with other live units, not too few */
-	int64_t unequal_p1, unequal_p4; /* of these, the lots that were armed with other units: the next rebuild mends them */
-	int64_t log_broken;             /* rows of the operator log whose hash does not follow */
-	int64_t shared_payments; /* payments' references that pay for several orders: no promise is broken by it, somebody has paid once for two */
-	char first[512]; /* the first fault found, in words; empty: none */
-};
-
 /* Items and sales that are made together, or none of them; items first. */
 struct ledger_import {
 	const struct ledger_item *items;
@@ -269,25 +253,6 @@ static inline void ledger_snapshot_deinit(struct ledger_snapshot *snapshot)
  * anything else ends the reading.
  */
 typedef int ledger_orders_fn(void *context, const struct ledger_snapshot *snapshot, const struct ledger_order *orders, size_t count);
-
-/*
- * A lot whose stock was armed with other units than the ledger found where the barrier of the same
- * epoch lies in the journal.
- */
-struct ledger_unequal_lot {
-	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
-	uint32_t epoch;
-	int64_t armed_held, armed_confirmed, armed_withdrawn;
-	int64_t held, confirmed, withdrawn; /* the ledger's, at the barrier */
-};
-/*
- * Whether more of it is sold than there is (P1); else units of it are in no order and not for sale
- * (P4), or only their kinds differ.
- */
-static inline bool ledger_lot_oversold(const struct ledger_unequal_lot *lot)
-{
-	return lot->armed_held + lot->armed_confirmed + lot->armed_withdrawn < lot->held + lot->confirmed + lot->withdrawn;
-}
 
 struct ledger;
 struct ledger_ops {
@@ -362,11 +327,19 @@ struct ledger_ops {
 	int (*sale_set_lots)(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
 			     const struct ledger_actor *actor, uint32_t *lot);
 	/*
-	 * Moves the state (sale_next); on SALE_END the time is kept. On SALE_DELETE the units of a
-	 * draft go back to their items, and its id is free again: the row stays, under an id that
-	 * none can be made with. DONE, ALREADY, WRONG_STATE, NOT_FOUND. Not SALE_DISARM.
+	 * Moves the state (sale_next); on SALE_END the time is kept. SALE_PAUSE is counted
+	 * (sale->stops), also of what is paused already. On SALE_DELETE the units of a draft go
+	 * back to their items, and its id is free again: the row stays, under an id that none can
+	 * be made with. DONE, ALREADY, WRONG_STATE, NOT_FOUND. Not SALE_DISARM.
 	 */
 	int (*sale_move)(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
+	/*
+	 * A release that the stock has had: SALE_RESUME where it answers the stops that are
+	 * counted, else it is in the operator log and moves nothing. As sale_move(), and CONFLICT:
+	 * a stop may be newer, and the release is in the log.
+	 */
+	int (*sale_release)(struct ledger *ledger, uint32_t sale, const struct sale_release *release,
+			    const struct ledger_actor *actor);
 	/*
 	 * Makes an armed sale a draft again, where it has no order: its epoch, which must be this
 	 * one, is raised in the same transaction, so that no event of an order comes behind it;

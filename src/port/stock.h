@@ -239,7 +239,7 @@ enum stock_ack {
 };
 
 /* How many of a sale's newest stops and releases a stock remembers. */
-enum { STOCK_BRAKE_CHANGES = 16 };
+enum { STOCK_BRAKE_CHANGES = SALE_STOPS_KEPT };
 
 /* An operator's stop of a sale, or its release. */
 struct stock_brake_change {
@@ -247,6 +247,7 @@ struct stock_brake_change {
 	bool stopped;        /* nothing is sold */
 	int64_t at_ms;       /* wall, of the process that was asked */
 	struct uuid request; /* of who asked; what was done for it once is not done again */
+	uint32_t stops; /* of a release: how many the ledger had counted as far as who took it could know (model/sale_stops.h) */
 	char actor[NAME_MAX_BYTES + 1], trace[TRACE_SIZE + 1];
 };
 

@@ -1391,7 +1391,7 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 
 	adapter = which;
 	return cmocka_run_group_tests_name(which->name, tests, NULL, NULL) + ledger_suite_drain_run(which->name) +
-	       ledger_suite_snapshot_run(which->name) + ledger_suite_changes_run(which->name) +
-	       ledger_suite_pay_run(which->name) + ledger_suite_import_run(which->name) + ledger_suite_labels_run(which->name) +
+	       ledger_suite_snapshot_run(which->name) + ledger_suite_changes_run(which->name) + ledger_suite_pay_run(which->name) +
+	       ledger_suite_import_run(which->name) + ledger_suite_labels_run(which->name) + ledger_suite_stops_run(which->name) +
 	       ledger_suite_who_run(which->name) + ledger_suite_turns_run(which->name) + ledger_suite_reduce_run(which->name);
 }

@@ -34,5 +34,6 @@ int ledger_suite_import_run(const char *name);
 int ledger_suite_pay_run(const char *name);
 int ledger_suite_reduce_run(const char *name);
 int ledger_suite_labels_run(const char *name);
+int ledger_suite_stops_run(const char *name);
 int ledger_suite_who_run(const char *name);
 int ledger_suite_turns_run(const char *name);

@@ -107,6 +107,7 @@ static void test_each_stop_and_release_is_remembered_with_who_asked(void **state
 	for (int i = 0; i < 3; i++) {
 		made[i] = change(shop, i != 1);
 		strcpy(made[i].actor, i == 1 ? "olga" : "anna");
+		made[i].stops = i == 1 ? UINT32_MAX : 0;
 		assert_int_equal(ask(shop, &made[i]), 0);
 		shop_pass(shop, 10);
 	}
@@ -121,6 +122,7 @@ static void test_each_stop_and_release_is_remembered_with_who_asked(void **state
 		assert_int_equal(known.changes[i].stopped, made[i].stopped);
 		assert_true(known.changes[i].at_ms == made[i].at_ms);
 		assert_true(uuid_equal(&known.changes[i].request, &made[i].request));
+		assert_int_equal(known.changes[i].stops, made[i].stops);
 		assert_string_equal(known.changes[i].actor, made[i].actor);
 		assert_string_equal(known.changes[i].trace, "trace");
 	}

@@ -189,6 +189,7 @@ void operator_sales_brake(struct gate_request *request)
 
 	if (!task)
 		return;
+	ledger_task_own_request(task); /* of the stock, and of the ledger where the stock cannot be told */
 	if (brakes) {
 		task->class = TASK_BRAKE;
 		task->brake.sale = entry->sale->number;

@@ -70,6 +70,7 @@ void pg_put_int(struct pg_params *params, int64_t value);
 void pg_put_int_or_null(struct pg_params *params, int64_t value, int64_t none);
 void pg_put_text(struct pg_params *params, struct slice text); /* an empty text is '', not null */
 void pg_put_text_or_null(struct pg_params *params, struct slice text);
+void pg_put_bytes(struct pg_params *params, struct slice bytes);
 void pg_put_uuid(struct pg_params *params, const struct uuid *id); /* NULL: null */
 
 /*

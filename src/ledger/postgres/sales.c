@@ -59,7 +59,8 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 
 	pg_put_int(&params, sale);
 	end = pg_outcome(pg_query(pg_connection_of(transaction),
-				  "SELECT id, version, state, opened::integer FROM sales WHERE number = $1", &params, &result),
+				  "SELECT id, version, state, opened::integer, stops, stop_requests FROM sales WHERE number = $1",
+				  &params, &result),
 			 -EIO);
 	if (end < 0)
 		return end;
@@ -70,6 +71,7 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 		head->version = (uint32_t)pg_get_int(result, 0, 1);
 		head->state = (enum sale_state)pg_get_int(result, 0, 2);
 		head->opened = pg_get_int(result, 0, 3) != 0;
+		sale_stops_read(&head->stops, (uint32_t)pg_get_int(result, 0, 4), pg_get_slice(result, 0, 5));
 	}
 	PQclear(result);
 	return end;
@@ -123,6 +125,20 @@ static int update_state(struct transaction *transaction, uint32_t sale, enum sal
 				" opened = opened OR $2 = $6,"
 				" version = version + 1, change = $4 WHERE number = $1",
 				&params),
+			  -EIO);
+}
+
+static int write_stops(struct transaction *transaction, uint32_t sale, const struct sale_stops *stops)
+{
+	const struct pg_work *work = pg_work_of(transaction);
+	struct pg_params params = {0};
+
+	pg_put_int(&params, sale);
+	pg_put_int(&params, stops->count);
+	pg_put_bytes(&params, sale_stops_bytes(stops));
+	pg_put_int(&params, work->change);
+	return pg_outcome(pg_do(work->connection,
+				"UPDATE sales SET stops = $2, stop_requests = $3, change = $4 WHERE number = $1", &params),
 			  -EIO);
 }
 
@@ -182,6 +198,7 @@ const struct sale_rows pg_sale_rows = {
 	.has_orders = has_orders,
 	.update_terms = update_terms,
 	.update_state = update_state,
+	.write_stops = write_stops,
 	.touch = touch,
 	.raise_epoch = raise_epoch,
 	.free_id = free_id,

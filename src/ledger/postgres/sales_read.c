@@ -8,6 +8,7 @@
 #define SALE_COLUMNS                                                                                                                  \
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \
 	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change, scheduled, announced, opened,"        \
+	" stops, stop_requests,"                                                                                                      \
 	" (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
 #define LOT_ROWS                                                                                                         \
 	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale," \
@@ -32,7 +33,7 @@ static const char *const listed[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE "
 /* The sale of a row, its lots still empty; NULL when out of memory. */
 static struct sale *read_sale(const PGresult *result, int row)
 {
-	uint32_t lot_count = (uint32_t)pg_get_int(result, row, 22);
+	uint32_t lot_count = (uint32_t)pg_get_int(result, row, 24);
 	struct sale *sale = calloc(1, sizeof(*sale) + lot_count * sizeof(sale->lots[0]));
 
 	if (!sale)
@@ -59,6 +60,7 @@ static struct sale *read_sale(const PGresult *result, int row)
 	sale->scheduled = pg_get_int(result, row, 19) != 0;
 	sale->announced = pg_get_int(result, row, 20) != 0;
 	sale->opened = pg_get_int(result, row, 21) != 0;
+	sale_stops_read(&sale->stops, (uint32_t)pg_get_int(result, row, 22), pg_get_slice(result, row, 23));
 	sale->lot_count = lot_count;
 	return sale;
 }

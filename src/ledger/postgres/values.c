@@ -8,7 +8,15 @@
 enum { ARRAY_MAX = 64 * 1024 * 1024 };
 
 /* Types that every server has under these numbers (its catalog pg_type). */
-enum { OID_INT8 = 20, OID_TEXT = 25, OID_UUID = 2950, OID_INT8_ARRAY = 1016, OID_TEXT_ARRAY = 1009, OID_UUID_ARRAY = 2951 };
+enum {
+	OID_INT8 = 20,
+	OID_TEXT = 25,
+	OID_BYTEA = 17,
+	OID_UUID = 2950,
+	OID_INT8_ARRAY = 1016,
+	OID_TEXT_ARRAY = 1009,
+	OID_UUID_ARRAY = 2951
+};
 
 /* --- Parameters --- */
 
@@ -50,6 +58,11 @@ void pg_put_text(struct pg_params *params, struct slice text)
 void pg_put_text_or_null(struct pg_params *params, struct slice text)
 {
 	put(params, OID_TEXT, text.size ? text.data : NULL, text.size);
+}
+
+void pg_put_bytes(struct pg_params *params, struct slice bytes)
+{
+	put(params, OID_BYTEA, bytes.size ? bytes.data : "", bytes.size);
 }
 
 void pg_put_uuid(struct pg_params *params, const struct uuid *id)

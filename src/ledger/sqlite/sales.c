@@ -82,8 +82,8 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 {
 	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
-	int result =
-		sqlite_connection_prepare(connection, "SELECT id, version, state, opened FROM sales WHERE number = ?1", &statement);
+	int result = sqlite_connection_prepare(
+		connection, "SELECT id, version, state, opened, stops, stop_requests FROM sales WHERE number = ?1", &statement);
 
 	if (result < 0)
 		return result;
@@ -95,6 +95,7 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 	head->version = (uint32_t)sqlite3_column_int64(statement, 1);
 	head->state = (enum sale_state)sqlite3_column_int64(statement, 2);
 	head->opened = sqlite3_column_int64(statement, 3) != 0;
+	sale_stops_read(&head->stops, (uint32_t)sqlite3_column_int64(statement, 4), sqlite_column_slice(statement, 5));
 	sqlite3_reset(statement);
 	return 0;
 }
@@ -151,6 +152,21 @@ static int update_state(struct transaction *transaction, uint32_t sale, enum sal
 	return change_sale(connection, statement, sale);
 }
 
+static int write_stops(struct transaction *transaction, uint32_t sale, const struct sale_stops *stops)
+{
+	struct sqlite_connection *connection = sqlite_connection_of(transaction);
+	sqlite3_stmt *statement;
+	int result = sqlite_connection_prepare(connection, "UPDATE sales SET stops = ?2, stop_requests = ?3 WHERE number = ?1",
+					       &statement);
+
+	if (result < 0)
+		return result;
+	sqlite_bind_int(statement, 1, sale);
+	sqlite_bind_int(statement, 2, stops->count);
+	sqlite_bind_bytes_or_null(statement, 3, sale_stops_bytes(stops));
+	return change_sale(connection, statement, sale);
+}
+
 static int touch(struct transaction *transaction, uint32_t sale)
 {
 	struct sqlite_connection *connection = sqlite_connection_of(transaction);
@@ -204,6 +220,7 @@ const struct sale_rows sqlite_sale_rows = {
 	.has_orders = has_orders,
 	.update_terms = update_terms,
 	.update_state = update_state,
+	.write_stops = write_stops,
 	.touch = touch,
 	.raise_epoch = raise_epoch,
 	.free_id = free_id,

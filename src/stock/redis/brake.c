@@ -23,6 +23,7 @@ static struct stock_brake_change take_change(struct redis_reader *answer)
 
 	change.stopped = redis_read8(answer) != 0;
 	change.at_ms = redis_read_time(answer);
+	change.stops = redis_read32(answer);
 	take_text(answer, change.actor, sizeof(change.actor));
 	take_text(answer, change.trace, sizeof(change.trace));
 	if (left - answer->size != size)
@@ -69,11 +70,12 @@ static void take(struct redis_reader *answer, struct stock_brake *brake)
 
 static void write_change(struct buffer *out, const struct stock_brake_change *change)
 {
-	redis_write(out, 4 + sizeof(change->request) + 1 + 8 + 1 + strlen(change->actor) + 1 + strlen(change->trace), 2);
+	redis_write(out, 4 + sizeof(change->request) + 1 + 8 + 4 + 1 + strlen(change->actor) + 1 + strlen(change->trace), 2);
 	redis_write(out, change->serial, 4);
 	buffer_append(out, change->request.bytes, sizeof(change->request));
 	redis_write(out, change->stopped, 1);
 	redis_write(out, (uint64_t)change->at_ms, 8);
+	redis_write(out, change->stops, 4);
 	redis_write_text(out, slice_of(change->actor));
 	redis_write_text(out, slice_of(change->trace));
 }

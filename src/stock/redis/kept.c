@@ -39,6 +39,15 @@ static void write_lot(struct buffer *out, const struct sale_lot *lot)
 	redis_write(out, (uint64_t)lot->withdrawn, 4);
 }
 
+static void write_stops(struct buffer *out, const struct sale_stops *stops)
+{
+	const struct slice requests = sale_stops_bytes(stops);
+
+	redis_write(out, stops->count, 4);
+	redis_write(out, requests.size, 2);
+	buffer_append_slice(out, requests);
+}
+
 void redis_row_write(const struct sale *sale, struct buffer *out)
 {
 	redis_write(out, ROW_FORM, 1);
@@ -62,6 +71,7 @@ void redis_row_write(const struct sale *sale, struct buffer *out)
 	redis_write(out, (uint64_t)sale->closes_at_ms, 8);
 	redis_write(out, (uint64_t)sale->created_at_ms, 8);
 	redis_write(out, (uint64_t)sale->ended_at_ms, 8);
+	write_stops(out, &sale->stops);
 	redis_write(out, sale->lot_count, 2);
 	for (uint32_t i = 0; i < sale->lot_count; i++)
 		write_lot(out, &sale->lots[i]);
@@ -84,6 +94,16 @@ static int64_t read_time(struct redis_reader *row)
 		return redis_read_time(row);
 	*row = ahead;
 	return SALE_NO_TIME;
+}
+
+static void read_stops(struct redis_reader *row, struct sale_stops *stops)
+{
+	const uint32_t count = redis_read32(row);
+	const uint32_t size = redis_read_within(row, 2, 0, sizeof(stops->requests));
+
+	sale_stops_read(stops, count, redis_read_bytes(row, size));
+	if (sale_stops_bytes(stops).size != size)
+		redis_read_fail(row);
 }
 
 static void read_lot(struct redis_reader *row, struct sale_lot *lot)
@@ -122,6 +142,7 @@ static void read_terms(struct redis_reader *row, struct sale *sale)
 	sale->closes_at_ms = read_time(row);
 	sale->created_at_ms = redis_read_time(row);
 	sale->ended_at_ms = read_time(row);
+	read_stops(row, &sale->stops);
 	sale->lot_count = redis_read_within(row, 2, 1, LOTS_MAX);
 	if (!sale_id_valid(slice_of(sale->id)) || !sale_name_valid(slice_of(sale->name)) || sale->price_minor < 0)
 		redis_read_fail(row);

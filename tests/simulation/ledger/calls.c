@@ -120,6 +120,11 @@ static int sim_sale_set_lots(struct ledger *ledger, const struct sale *sale, con
 	SIM_CALL(ledger, SIM_CHANGE, sale_set_lots, sale, lots, count, actor, lot);
 }
 
+static int sim_sale_release(struct ledger *ledger, uint32_t sale, const struct sale_release *release, const struct ledger_actor *actor)
+{
+	SIM_CALL(ledger, SIM_CHANGE, sale_release, sale, release, actor);
+}
+
 static int sim_sale_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
 {
 	SIM_CALL(ledger, SIM_CHANGE, sale_move, sale, action, actor);
@@ -351,6 +356,7 @@ const struct ledger_ops sim_ops = {
 	.sale_update = sim_sale_update,
 	.sale_set_lots = sim_sale_set_lots,
 	.sale_move = sim_sale_move,
+	.sale_release = sim_sale_release,
 	.sale_disarm = sim_sale_disarm,
 	.sale_raise_epoch = sim_sale_raise_epoch,
 	.sale_get = sim_sale_get,

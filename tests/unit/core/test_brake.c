@@ -22,6 +22,15 @@ static int no_move(struct ledger *ledger, uint32_t sale, enum sale_action action
 	return -ENOTCONN;
 }
 
+static int no_sale(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale)
+{
+	(void)ledger;
+	(void)number;
+	(void)id;
+	*sale = NULL;
+	return -ENOTCONN;
+}
+
 static enum stock_outcome ask(struct house *house, const char *buyer)
 {
 	struct stock_reserve item = {
@@ -401,6 +410,151 @@ static void test_a_sale_that_only_the_clock_has_opened_is_stopped(void **state)
 	assert_int_equal(in_ledger(house), SALE_PAUSED);
 }
 
+/* As a gate does that cannot tell the stock. */
+static int stop_by_ledger(struct house *house, const char *name, struct ledger_request *request)
+{
+	struct ledger_actor actor = house_actor();
+
+	actor.name = slice_of(name);
+	actor.request = request;
+	return house->ledger->ops->sale_move(house->ledger, house_number(house, "drop"), SALE_PAUSE, &actor);
+}
+
+/*
+ * A release that the ledger had not heard of was written down behind a stop that went by the ledger
+ * alone, which lost: its operator had heard 202, and the sale sold on.
+ */
+static void test_a_release_from_before_a_stop_by_the_ledger_alone_moves_nothing(void **state)
+{
+	struct house *house = *state;
+	struct uuid_generator ids = {0};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+	char stops[512];
+
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	assert_int_equal(stop_by_ledger(house, "eva", &request), LEDGER_ALREADY);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(in_ledger(house), SALE_PAUSED);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+	read_stops(house, stops, sizeof(stops));
+	assert_string_equal(stops, "-anna +olga");
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0); /* she knows of it now */
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(in_ledger(house), SALE_OPEN);
+}
+
+/*
+ * The ledger's order is not the one in which they were made: the stop before the release is counted
+ * behind the one by the ledger.
+ */
+static void test_a_stop_between_what_the_keeper_writes_is_not_answered(void **state)
+{
+	struct house *house = *state;
+	struct uuid_generator ids = {0};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0);
+	assert_int_equal(stop_by_ledger(house, "eva", &request), LEDGER_DONE);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(in_ledger(house), SALE_PAUSED);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+}
+
+/* Nobody can ask the ledger who takes the release: what its gate has heard of counts. */
+static void test_a_release_while_the_ledger_is_away_answers_what_its_gate_knows(void **state)
+{
+	struct house *house = *state;
+	const struct ledger_ops *ops = house->ledger->ops;
+	const struct ledger_actor actor = house_actor();
+	struct ledger_ops away = *ops;
+	uint32_t number;
+
+	house_sell(house, "drop");
+	number = house_number(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	assert_int_equal(care(house), 0);
+	house_restart(house);
+	assert_int_equal(sale_catalog_put(house->catalog, house_sale(house, "drop")), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+	away.sale_get = no_sale;
+	house->ledger->ops = &away;
+	assert_int_equal(sale_control_brake(house->control, number, false, &actor), 0);
+	house->ledger->ops = ops;
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(in_ledger(house), SALE_OPEN);
+}
+
+/*
+ * The elected gate had written a release down, and another's row was the paused one until its next
+ * look: its buyers heard that the sale is not open.
+ */
+static void test_a_row_from_before_a_release_is_not_shown_when_that_is_written_down(void **state)
+{
+	struct house *house = *state;
+	struct sale *row;
+
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	assert_int_equal(care(house), 0);
+	row = house_sale(house, "drop");
+	assert_int_equal(row->state, SALE_PAUSED);
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0);
+	assert_int_equal(brake_write(house->stock, house->ledger, row), 0); /* by another gate: this one reads no row */
+	assert_int_equal(brake_follow(house->stock, house->catalog, row->number), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	/* One with a stop that it does not know is newer, and counts. */
+	assert_int_equal(stop_by_ledger(house, "eva", NULL), LEDGER_DONE);
+	assert_int_equal(sale_catalog_put(house->catalog, house_sale(house, "drop")), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+	free(row);
+}
+
+/*
+ * A stock that has forgotten its history took a late retry of a stop for a new one, and told it as
+ * done; then another gate put the history back, in which the sale was let go on since.
+ */
+static void test_a_late_retry_of_a_stop_does_nothing_though_the_stock_has_forgotten_it(void **state)
+{
+	struct house *house = *state;
+	struct uuid_generator ids = {0};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+	struct stock_brake brake;
+
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, &request), 0);
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0);
+	assert_int_equal(care(house), 0);
+	house_restart(house);
+	assert_int_equal(sale_catalog_put(house->catalog, house_sale(house, "drop")), 0);
+	assert_int_equal(brake_by(house, "anna", true, &request), SALE_CONTROL_REPEATED);
+	assert_false(house->stock->ops->brake_of(house->stock, house_number(house, "drop"), &brake));
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+}
+
+/* Sent again, a stop that went by the ledger alone reaches the stock. */
+static void test_a_retry_of_the_stop_that_a_sale_is_paused_by_reaches_the_stock(void **state)
+{
+	struct house *house = *state;
+	struct uuid_generator ids = {0};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+	struct stock_brake brake;
+
+	house_sell(house, "drop");
+	assert_int_equal(stop_by_ledger(house, "anna", &request), LEDGER_DONE);
+	assert_int_equal(sale_catalog_put(house->catalog, house_sale(house, "drop")), 0);
+	assert_int_equal(brake_by(house, "anna", true, &request), SALE_CONTROL_REPEATED);
+	assert_true(house->stock->ops->brake_of(house->stock, house_number(house, "drop"), &brake));
+	assert_true(brake.stopped);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
 
 int main(void)
@@ -419,6 +573,12 @@ int main(void)
 		TEST(test_a_late_retry_of_a_release_does_nothing_though_the_stock_has_forgotten_it),
 		TEST(test_what_the_ledger_does_not_know_yet_is_not_shown_over_a_stop),
 		TEST(test_a_sale_that_only_the_clock_has_opened_is_stopped),
+		TEST(test_a_release_from_before_a_stop_by_the_ledger_alone_moves_nothing),
+		TEST(test_a_stop_between_what_the_keeper_writes_is_not_answered),
+		TEST(test_a_release_while_the_ledger_is_away_answers_what_its_gate_knows),
+		TEST(test_a_row_from_before_a_release_is_not_shown_when_that_is_written_down),
+		TEST(test_a_late_retry_of_a_stop_does_nothing_though_the_stock_has_forgotten_it),
+		TEST(test_a_retry_of_the_stop_that_a_sale_is_paused_by_reaches_the_stock),
 	};
 
 	return cmocka_run_group_tests_name("core: the brake", tests, NULL, NULL);

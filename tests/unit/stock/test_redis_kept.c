@@ -53,6 +53,8 @@ static struct sale *make_sale(uint32_t epoch, uint64_t change)
 	sale->lots[0].allocated = 1000;
 	sale->lots[0].withdrawn = 1;
 	sale->lots[1].item = 4;
+	sale_stops_add(&sale->stops, &(struct uuid){{7}});
+	sale_stops_add(&sale->stops, &(struct uuid){{8}});
 	return sale;
 }
 

@@ -59,3 +59,8 @@ ALTER TABLE orders ADD COLUMN withdrawn_units integer; -- units that have left i
 ALTER TABLE movements
 	ADD COLUMN left_units integer, -- of a reduction: what the order has after it
 	ADD COLUMN refund text;        -- the payment side's own name for what it pays back; null: it was not said
+
+-- How often an operator has stopped it, and whose the newest stops were: a release that does not know of one of them moves nothing.
+ALTER TABLE sales
+	ADD COLUMN stops bigint NOT NULL DEFAULT 0,
+	ADD COLUMN stop_requests bytea NOT NULL DEFAULT ''; -- ids of the newest ones' requests, 16 bytes each, oldest first; zeros: it had no key

@@ -79,3 +79,7 @@ CREATE TABLE sale_orders (
 -- Whose orders were not: those of the movements above this one.
 CREATE TABLE sale_orders_end (one INTEGER PRIMARY KEY CHECK (one = 1), movement INTEGER NOT NULL) STRICT;
 INSERT INTO sale_orders_end VALUES (1, 0);
+
+-- How often an operator has stopped it, and whose the newest stops were: a release that does not know of one of them moves nothing.
+ALTER TABLE sales ADD COLUMN stops INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sales ADD COLUMN stop_requests BLOB; -- ids of the newest ones' requests, 16 bytes each, oldest first; zeros: it had no key

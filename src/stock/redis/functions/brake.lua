@@ -2,11 +2,11 @@
 -- rebuilt is as stopped as it was before.
 
 local BRAKE_KEPT_MS = 24 * 3600 * 1000
-local BRAKE_CHANGE_MIN = 31 -- bytes of one without texts
+local BRAKE_CHANGE_MIN = 35 -- bytes of one without texts
 
 -- Its newest changes are one text, oldest first. Of each: how many bytes follow, serial, request
--- (16 bytes), stopped, at_ms, actor, trace. Serial 0: nobody has touched it. Every refresh ends
--- with this.
+-- (16 bytes), stopped, at_ms, stops, actor, trace. Serial 0: nobody has touched it. Every refresh
+-- ends with this.
 local function brake_text(key)
 	local z = call('HMGET', key .. ':z', 'serial', 'written', 'stopped', 'changes')
 	if not z[1] then

@@ -7,29 +7,6 @@
 
 enum { FAULT_SETTLES_MS = 6 * SECOND_MS };
 
-/* Nobody but the scene asks for it, until all is well again. */
-static uint32_t own_sale(struct plan *plan, uint32_t hold_seconds)
-{
-	plan->sales[plan->sale_count] = (struct plan_sale){.lots = 1, .units = {1}, .limit = 1, .hold_seconds = hold_seconds};
-	return plan->sale_count++;
-}
-
-/* By a buyer of its own, with a client of its own. Its number. */
-static uint32_t buy(struct plan *plan, uint32_t sale, int64_t at_ms, struct draw *draw)
-{
-	uint32_t purchase = scene_any_purchase(plan, sale, at_ms, plan->client_count++, draw);
-
-	plan->ops[purchase].buyer = plan->buyer_count++;
-	plan->sales[sale].units[0]++;
-	return purchase;
-}
-
-static bool has_room(const struct plan *plan, uint32_t purchases, uint32_t faults)
-{
-	return plan->shape == PLAN_CLUSTER && plan->sale_count < PLAN_SALES_MAX &&
-	       plan->op_count + purchases <= PLAN_OPS_MAX - 60 && plan->fault_count + faults <= PLAN_FAULTS_MAX;
-}
-
 /*
  * When they come: those before, those whose grants are late, and those who wait when holds end, so
  * that nobody rests late then.
@@ -65,9 +42,9 @@ static void late_grants(struct plan *plan, struct draw *draw)
 
 	if (at_ms > LATE_LAST_MS)
 		return;
-	sale = own_sale(plan, 1);
+	sale = scene_own_sale(plan, 1);
 	for (uint32_t i = 0; i < LATE_BUYERS; i++)
-		buy(plan, sale, at_ms + draw_between(draw, late_buyers[i].from_ms, late_buyers[i].to_ms), draw);
+		scene_own_purchase(plan, sale, at_ms + draw_between(draw, late_buyers[i].from_ms, late_buyers[i].to_ms), draw);
 	scene_fault(plan, FAULT_KAFKA_SLOW, at_ms - 10, 2500, draw_between(draw, 1550, 1900), 0);
 }
 
@@ -97,9 +74,9 @@ static void resting_sale(struct plan *plan, struct draw *draw)
 	while (!is_quiet(plan, at_ms))
 		if ((at_ms += SECOND_MS) > ends_ms)
 			return;
-	sale = own_sale(plan, OWN_HOLD_S);
+	sale = scene_own_sale(plan, OWN_HOLD_S);
 	for (uint32_t i = 0; i < 2; i++)
-		buy(plan, sale, at_ms - draw_between(draw, 0, 2 * SECOND_MS), draw);
+		scene_own_purchase(plan, sale, at_ms - draw_between(draw, 0, 2 * SECOND_MS), draw);
 	scene_fault(plan, FAULT_REDIS_CLOCK_STEP, at_ms, 0, draw_between(draw, 20, 60) * SECOND_MS, 0);
 	scene_fault(plan, draw_chance(draw, 50) ? FAULT_GATE_KILLED : FAULT_GATE_STOPPED,
 		    at_ms + STEP_TAKES_MS + draw_between(draw, 200, 1000), draw_between(draw, 1, 1000), 22, scene_gate(plan, draw));
@@ -110,9 +87,9 @@ void plan_add_holds(struct plan *plan)
 {
 	struct draw late = draw_of(plan->seed, "late grants", 0), resting = draw_of(plan->seed, "sales at rest", 0);
 
-	if (draw_below(&late, 8) == 0 && has_room(plan, LATE_BUYERS, 1))
+	if (draw_below(&late, 8) == 0 && scene_has_room(plan, LATE_BUYERS, 1))
 		late_grants(plan, &late);
-	if (draw_below(&resting, 8) == 0 && has_room(plan, 2, 2))
+	if (draw_below(&resting, 8) == 0 && scene_has_room(plan, 2, 2))
 		resting_sale(plan, &resting);
 }
 
@@ -127,12 +104,12 @@ void plan_add_late_payments(struct plan *plan)
 	int64_t at_ms = draw_between(&draw, SCENES_BEGIN_MS, SCENES_END_MS);
 	uint32_t sale;
 
-	if (draw_below(&draw, 12) != 0 || !has_room(plan, LATE_PAIRS * 6, 0))
+	if (draw_below(&draw, 12) != 0 || !scene_has_room(plan, LATE_PAIRS * 6, 0))
 		return;
-	sale = own_sale(plan, 1);
+	sale = scene_own_sale(plan, 1);
 	plan->sales[sale].late_confirm = true;
 	for (uint32_t pair = 0; pair < LATE_PAIRS; pair++) {
-		uint32_t purchases[] = {buy(plan, sale, at_ms, &draw), buy(plan, sale, at_ms, &draw)};
+		uint32_t purchases[] = {scene_own_purchase(plan, sale, at_ms, &draw), scene_own_purchase(plan, sale, at_ms, &draw)};
 		int64_t paid_ms = at_ms + draw_between(&draw, 6 * SECOND_MS, 14 * SECOND_MS);
 
 		for (uint32_t i = 0; i < 2; i++) {

@@ -117,6 +117,27 @@ enum plan_kind scene_settlement(struct draw *draw)
 
 /* --- Asked again --- */
 
+uint32_t scene_own_sale(struct plan *plan, uint32_t hold_seconds)
+{
+	plan->sales[plan->sale_count] = (struct plan_sale){.lots = 1, .units = {1}, .limit = 1, .hold_seconds = hold_seconds};
+	return plan->sale_count++;
+}
+
+uint32_t scene_own_purchase(struct plan *plan, uint32_t sale, int64_t at_ms, struct draw *draw)
+{
+	uint32_t purchase = scene_any_purchase(plan, sale, at_ms, plan->client_count++, draw);
+
+	plan->ops[purchase].buyer = plan->buyer_count++;
+	plan->sales[sale].units[0]++;
+	return purchase;
+}
+
+bool scene_has_room(const struct plan *plan, uint32_t purchases, uint32_t faults)
+{
+	return plan->shape == PLAN_CLUSTER && plan->sale_count < PLAN_SALES_MAX &&
+	       plan->op_count + purchases <= PLAN_OPS_MAX - 60 && plan->fault_count + faults <= PLAN_FAULTS_MAX;
+}
+
 /*
  * Some clients ask once more when they have had their answer: a browser that is reloaded, a job
  * that is run twice.

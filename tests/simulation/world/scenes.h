@@ -23,6 +23,12 @@ uint32_t scene_any_purchase(struct plan *plan, uint32_t sale, int64_t at_ms, uin
  * there for scenes. Its number.
  */
 uint32_t scene_purchase(struct plan *plan, uint32_t sale, int64_t at_ms, uint32_t client, struct draw *draw);
+/* Nobody but the scene asks for it, until all is well again. */
+uint32_t scene_own_sale(struct plan *plan, uint32_t hold_seconds);
+/* Of a sale of its own, by a buyer and a client of its own. Its number. */
+uint32_t scene_own_purchase(struct plan *plan, uint32_t sale, int64_t at_ms, struct draw *draw);
+/* For a sale of its own, in a cluster. */
+bool scene_has_room(const struct plan *plan, uint32_t purchases, uint32_t faults);
 /* Of the order that a purchase brings. Its number. */
 uint32_t scene_move(struct plan *plan, enum plan_kind kind, uint32_t purchase, int64_t at_ms, uint32_t client, struct draw *draw);
 enum plan_kind scene_settlement(struct draw *draw);

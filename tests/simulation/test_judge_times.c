@@ -223,6 +223,49 @@ static void test_a_sale_behind_a_stop_that_was_told_is_found(void **state)
 	(void)state;
 }
 
+static void taken(void)
+{
+	const uint32_t pause = story_move(&story, HISTORY_PAUSE, 0, "p");
+
+	history_answer(story.judge, pause, &(struct history_answer){.status = 202});
+}
+
+static void test_a_sale_long_behind_a_stop_that_was_taken_is_found(void **state)
+{
+	begin(1);
+	taken();
+	history_calm(story.judge, true);
+	story_at(&story, 11000);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	assert_found("sold-while-paused");
+	(void)state;
+}
+
+/* Not each gate has heard of it. */
+static void test_a_sale_soon_behind_a_stop_that_was_taken_is_lawful(void **state)
+{
+	begin(1);
+	history_calm(story.judge, true);
+	story_at(&story, 12000);
+	taken();
+	story_at(&story, 21000);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_sale_behind_a_stop_that_was_taken_and_then_released_is_lawful(void **state)
+{
+	begin(1);
+	taken();
+	history_calm(story.judge, true);
+	story_at(&story, 11000);
+	story_done(&story, story_move(&story, HISTORY_RESUME, 0, "r"), 0);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	assert_lawful();
+	(void)state;
+}
+
 static void test_what_was_asked_before_the_stop_may_still_be_sold(void **state)
 {
 	uint32_t buy;
@@ -295,6 +338,9 @@ int main(void)
 		TEST(test_hold_expired_before_it_was_told_is_found),
 		TEST(test_a_drifting_clock_may_shorten_a_hold_by_its_drift),
 		TEST(test_a_sale_behind_a_stop_that_was_told_is_found),
+		TEST(test_a_sale_long_behind_a_stop_that_was_taken_is_found),
+		TEST(test_a_sale_soon_behind_a_stop_that_was_taken_is_lawful),
+		TEST(test_a_sale_behind_a_stop_that_was_taken_and_then_released_is_lawful),
 		TEST(test_what_was_asked_before_the_stop_may_still_be_sold),
 		TEST(test_who_has_paid_late_is_not_held_up_by_a_stop),
 		TEST(test_a_stop_ends_with_a_release),

@@ -157,7 +157,7 @@ void history_sale(struct judge *judge, const struct history_sale *told)
 	ASSERT(told->lot_count >= 1 && told->lot_count <= HISTORY_LOTS);
 	sale = &judge->sales[told->number];
 	if (sale->terms.number == 0)
-		sale->paused_ns = sale->armed_ns = sale->built_ns = -1;
+		sale->paused_ns = sale->taken_ns = sale->armed_ns = sale->built_ns = -1;
 	sale->terms = *told;
 	judge_copy(sale->id, sizeof(sale->id), told->id);
 	sale->terms.id = sale->id;

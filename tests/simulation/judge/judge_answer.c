@@ -37,7 +37,7 @@ static void release(struct judge *judge, const struct history_operation *operati
 
 	if (sale && (operation->kind == HISTORY_RESUME || operation->kind == HISTORY_OPEN || operation->kind == HISTORY_ARM ||
 		     operation->kind == HISTORY_DISARM))
-		sale->paused_ns = -1;
+		sale->paused_ns = sale->taken_ns = -1;
 }
 
 uint32_t history_invoke(struct judge *judge, const struct history_operation *operation)
@@ -340,14 +340,13 @@ static void judge_withdrawn(struct judge *judge, const struct asked *asked)
 }
 
 /*
- * An earlier release that nobody has an answer to may come into force at any time; a stop that is
- * only taken (202) is not everywhere yet.
+ * An earlier release that nobody has an answer to may come into force at any time.
  */
 static void stopped(struct judge *judge, const struct asked *asked)
 {
 	struct sale_book *sale = judge_sale(judge, asked->what.sale);
 
-	if (!sale || asked->replayed || asked->status == 202)
+	if (!sale || asked->replayed)
 		return;
 	for (uint32_t i = 0; i < judge->asked_count; i++) {
 		const struct asked *its = &judge->asked[i];
@@ -356,7 +355,10 @@ static void stopped(struct judge *judge, const struct asked *asked)
 		    (its->end != ASKED_ANSWERED || its->ended_ns >= asked->invoked_ns || says(its, "outcome-unknown")))
 			return;
 	}
-	sale->paused_ns = judge->now_ns;
+	if (asked->status == 202)
+		sale->taken_ns = judge->now_ns;
+	else
+		sale->paused_ns = judge->now_ns;
 }
 
 /* What somebody has bought from is no draft again. */

@@ -38,9 +38,14 @@ void history_log_forgotten(struct judge *judge)
 	memset(judge->positions, 0, sizeof(judge->positions));
 }
 
+bool judge_has_heard(int64_t from_ns, int64_t by_ns)
+{
+	return from_ns < by_ns && by_ns - from_ns >= calm_ns;
+}
+
 bool judge_is_calm(const struct judge *judge, int64_t since_ns)
 {
-	return judge->calm_ns < since_ns && since_ns - judge->calm_ns >= calm_ns;
+	return judge_has_heard(judge->calm_ns, since_ns);
 }
 
 /* --- Holds end --- */

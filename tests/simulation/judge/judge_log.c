@@ -133,6 +133,11 @@ static void judge_pause(struct judge *judge, const struct known_order *order)
 	/* Whoever has paid late is not held up by a stop. */
 	if (order_is_late_confirm(order))
 		return;
+	if (sale->taken_ns >= 0 && judge_is_calm(judge, order->granted_from_ns) &&
+	    judge_has_heard(sale->taken_ns, order->granted_from_ns) && !judge->restored)
+		judge_broken(judge, "sold-while-paused",
+			     "the stop of sale %u was taken at %.6f s; order %s was asked for at %.6f s", order->sale,
+			     (double)sale->taken_ns / 1e9, text_of(&order->id, id), (double)order->granted_from_ns / 1e9);
 	if (sale->paused_ns >= 0 && judge->stock_lost_ns < sale->paused_ns && order->granted_from_ns > sale->paused_ns)
 		judge_broken(judge, "sold-while-paused", "sale %u was stopped at %.6f s; order %s was asked for at %.6f s",
 			     order->sale, (double)sale->paused_ns / 1e9, text_of(&order->id, id),

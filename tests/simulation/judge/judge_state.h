@@ -115,6 +115,7 @@ struct sale_book {
 	int64_t armed_ns;  /* when the ledger had it armed first; -1: it has been a draft ever since */
 	int64_t built_ns;  /* when a stock was armed with it last; -1: never */
 	int64_t paused_ns; /* a pause was told then, and nobody has asked to let it go on since; -1 */
+	int64_t taken_ns;  /* the same of one that is only taken (202): everybody hears of it where all is well; -1 */
 };
 
 struct stood {
@@ -191,6 +192,8 @@ int64_t judge_before(const struct judge *judge, uint32_t node, int64_t at_ns, in
  * must be so then.
  */
 bool judge_is_calm(const struct judge *judge, int64_t since_ns);
+/* Whether everybody has heard of it by then, where nothing goes wrong. */
+bool judge_has_heard(int64_t from_ns, int64_t by_ns);
 void judge_holds(struct judge *judge);
 void judge_not_open(struct judge *judge, const struct asked *asked);
 

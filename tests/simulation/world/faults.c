@@ -294,6 +294,13 @@ static void ledger_without_power(struct world *world, const struct plan_fault *f
 	ledger_sim_power_on(world->server);
 }
 
+static void ledger_is_away(struct world *world, enum ledger_sim_presence how, const struct plan_fault *fault)
+{
+	ledger_sim_set_presence(world->server, how);
+	pause_sleep(fault->for_ms * WORLD_MS);
+	ledger_sim_set_presence(world->server, LEDGER_SIM_HERE);
+}
+
 static void fault_ledger(struct world *world, const struct plan_fault *fault)
 {
 	struct draw draw = draw_of(world->plan->seed, "ledger", (uint64_t)fault->value);
@@ -302,14 +309,10 @@ static void fault_ledger(struct world *world, const struct plan_fault *fault)
 
 	switch (draw_below(&draw, 5)) {
 	case 0:
-		ledger_sim_set_presence(world->server, LEDGER_SIM_REFUSES);
-		pause_sleep(fault->for_ms * WORLD_MS);
-		ledger_sim_set_presence(world->server, LEDGER_SIM_HERE);
+		ledger_is_away(world, LEDGER_SIM_REFUSES, fault);
 		break;
 	case 1:
-		ledger_sim_set_presence(world->server, LEDGER_SIM_SILENT);
-		pause_sleep(fault->for_ms * WORLD_MS);
-		ledger_sim_set_presence(world->server, LEDGER_SIM_HERE);
+		ledger_is_away(world, LEDGER_SIM_SILENT, fault);
 		break;
 	case 2:
 		if (fault->value % 2)
@@ -432,6 +435,9 @@ static void begin(struct world *world, const struct plan_fault *fault)
 		break;
 	case FAULT_LEDGER_RESTORED:
 		restore_ledger(world, fault);
+		break;
+	case FAULT_LEDGER_REFUSES:
+		ledger_is_away(world, LEDGER_SIM_REFUSES, fault);
 		break;
 	case FAULT_LEDGER:
 		fault_ledger(world, fault);

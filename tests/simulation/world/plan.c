@@ -376,13 +376,15 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	plan_add_old_epoch(plan);
 	plan_add_holds(plan);
 	plan_add_claimed_cancels(plan);
+	plan_add_stop_by_ledger(plan);
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
 	plan->ledger_stays = cluster;
 	for (uint32_t i = 0; i < plan->fault_count; i++) {
 		plan->corrupt = plan->corrupt || plan->faults[i].kind == FAULT_REDIS_CORRUPT;
 		plan->ledger_stays = plan->ledger_stays && plan->faults[i].kind != FAULT_LEDGER &&
-				     plan->faults[i].kind != FAULT_LEDGER_CHANCE && plan->faults[i].kind != FAULT_LEDGER_RESTORED &&
+				     plan->faults[i].kind != FAULT_LEDGER_CHANCE && plan->faults[i].kind != FAULT_LEDGER_REFUSES &&
+				     plan->faults[i].kind != FAULT_LEDGER_RESTORED &&
 				     plan->faults[i].kind != FAULT_LEDGER_AWAY_AT_START;
 	}
 	for (uint32_t i = 0; i < plan->fault_count; i++)
@@ -465,6 +467,7 @@ static const char *const fault_names[FAULT_KINDS] = {
 	"kafka retention",
 	"kafka chance",
 	"ledger chance",
+	"ledger refuses",
 	"gate without log",
 	"redis' clock steps",
 	"ledger restored",

@@ -95,6 +95,7 @@ enum plan_fault_kind {
 	FAULT_KAFKA_RETENTION,      /* takes what the ledger has, up to the `value`-th record before where it stands */
 	FAULT_KAFKA_CHANCE,         /* one kind of fault of appends: `value` / 1000, of so many in a thousand */
 	FAULT_LEDGER_CHANCE,        /* the same of the ledger's calls */
+	FAULT_LEDGER_REFUSES,       /* whoever calls it */
 	FAULT_GATE_WITHOUT_LOG,     /* it does not reach the log any more: for good */
 	FAULT_REDIS_CLOCK_STEP,     /* its wall clock jumps by `value` ms, when nothing else is wrong */
 	FAULT_LEDGER_RESTORED,      /* `node`: how; `value`: ms between the backup and then */
@@ -156,6 +157,7 @@ void plan_add_giving_back(struct plan *plan);
 void plan_add_aftermath(struct plan *plan);
 void plan_add_old_epoch(struct plan *plan);
 void plan_add_claimed_cancels(struct plan *plan);
+void plan_add_stop_by_ledger(struct plan *plan);
 void plan_add_late_payments(struct plan *plan);
 /*
  * The payment of an order, by the purchase that brings that; `turn`: 0, or another one for the

@@ -132,6 +132,34 @@ void scene_stops(struct plan *plan, struct draw *draw)
 }
 
 /*
+ * In one of twelve clusters: a sale is stopped, and let go on while the ledger is away; Redis goes
+ * away before all have heard of it, and with it a gate, which may be the only one that has. Then
+ * the sale is stopped by the ledger alone, and nobody lets it go on.
+ */
+void plan_add_stop_by_ledger(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "stop by the ledger", 0);
+	int64_t at_ms = draw_between(&draw, SCENES_BEGIN_MS, SCENES_END_MS), released_ms = at_ms + 1500;
+	uint32_t sale, operator;
+
+	if (draw_below(&draw, 12) != 0 || !scene_has_room(plan, 8, 3))
+		return;
+	if (plan->gates < 2)
+		plan->gates = 2;
+	sale = scene_own_sale(plan, 30);
+	(void)scene_own_purchase(plan, sale, at_ms, &draw);
+	operator= plan->client_count++;
+	scene_op(plan, PLAN_PAUSE, at_ms + 500, operator)->sale = sale;
+	scene_fault(plan, FAULT_LEDGER_REFUSES, released_ms - 100, draw_between(&draw, 200, 1500), 0, 0);
+	scene_op(plan, PLAN_RESUME, released_ms, operator)->sale = sale;
+	scene_fault(plan, FAULT_REDIS_DOWN, released_ms + draw_between(&draw, 2, 40), draw_between(&draw, 3000, 6000), 0, 0);
+	scene_fault(plan, FAULT_GATE_KILLED, released_ms + draw_between(&draw, 2, 60), 500, 22, scene_gate(plan, &draw));
+	scene_op(plan, PLAN_PAUSE, released_ms + draw_between(&draw, 1600, 3000), plan->client_count++)->sale = sale;
+	for (uint32_t i = 0; i < 3; i++)
+		(void)scene_own_purchase(plan, sale, released_ms + draw_between(&draw, 8, 60) * SECOND_MS, &draw);
+}
+
+/*
  * A sale is opened and stopped at once, by a gate that has not heard of the one, and bought from.
  */
 void scene_late_stop(struct plan *plan, struct draw *draw)

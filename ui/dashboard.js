@@ -1,7 +1,7 @@
 // The operator's console: one sale as it happens, and what can be done with it. All figures of the sale, and what is said of the server, come
 // from one event of its stream, of one instant; the past that the server keeps comes first.
 import { byId, element, every, local, money, notice, number, rest, say, span, sure, utc } from "/assets/page.js";
-import { Refused, Unauthorized, act, ask, begin, entered, lock, now, offer, read } from "/assets/session.js";
+import { Refused, Unauthorized, act, ask, begin, entered, now, offer, read, turnedAway } from "/assets/session.js";
 import { Chart, STOCK, showLast, unitCells, unitsOf } from "/assets/chart.js";
 import { alarm, showInTab } from "/assets/alarm.js";
 import { cloneSale, correctSale, makeSale } from "/assets/sale_editor.js";
@@ -11,7 +11,8 @@ import { showAuditsAge, showLog } from "/assets/diary.js";
 const SECOND_MS = 1000, SALES_MS = 5000, RETRY_MS = 2000, STEP_MS = 200;
 const SILENT_MS = 10000; // a server that is there says something every two seconds
 const FORECAST_MS = 30000; // what a forecast looks back
-const SECTIONS = ["sale", "lots-section", "over-time", "orders-section", "audit-section", "log-section"];
+const OF_SALES = ["which", "sale", "lots-section", "over-time", "orders-section"]; // what there is with a sale alone
+const OF_ALL = ["audit-section", "log-section"];
 const ORDER = ["open", "paused", "armed", "draft", "ended"];
 // Answers to purchases by their status: a column of the server's points each.
 const ANSWERS = [
@@ -114,7 +115,7 @@ function showLots() {
 
 function took(error) {
 	if (error instanceof Unauthorized)
-		lock();
+		turnedAway();
 	else
 		notice(error.message);
 }
@@ -155,6 +156,7 @@ function take(sale) {
 function stopWatching() {
 	watched?.abort.abort();
 	watched = null;
+	showInTab(null, "Penstock");
 }
 
 // EventSource cannot send a token, so the stream is read by hand: blocks of "field: value" lines, an empty line after each.
@@ -254,6 +256,8 @@ async function watch(sale) {
 		} catch (error) {
 			if (watched !== mine)
 				return;
+			if (error instanceof Unauthorized)
+				return turnedAway();
 			mine.still = error instanceof Refused; // one that ended long ago: the list has it
 			if (!mine.still)
 				heard = -Infinity;
@@ -275,7 +279,8 @@ function showChoice(sales, more) {
 	if (watched)
 		choice.value = watched.sale.id;
 	byId("none").hidden = sales.length > 0;
-	SECTIONS.forEach((id) => { byId(id).hidden = sales.length === 0; });
+	OF_SALES.forEach((id) => { byId(id).hidden = sales.length === 0; });
+	OF_ALL.forEach((id) => { byId(id).hidden = false; });
 }
 
 // What the stream says is newer; what it does not say is in the list.
@@ -292,6 +297,8 @@ async function pollSales() {
 	try {
 		const { sales, next } = await read("/v1/sales?limit=1000");
 
+		if (!entered()) // somebody has gone meanwhile
+			return;
 		sales.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.number - a.number);
 		const mine = watched && sales.find(({ id }) => id === watched.sale.id);
 		if (mine)
@@ -307,7 +314,7 @@ async function pollSales() {
 		await showLog();
 	} catch (error) {
 		if (error instanceof Unauthorized)
-			lock();
+			turnedAway();
 	}
 }
 
@@ -348,16 +355,17 @@ function wall(on) {
 byId("wall").addEventListener("click", () => wall(!document.body.classList.contains("wall")));
 document.addEventListener("keydown", (event) => event.key === "Escape" && !document.querySelector("dialog[open]") && wall(false));
 
-begin(() => {
-	if (!entered()) {
-		stopWatching();
-		SECTIONS.forEach((id) => { byId(id).hidden = true; });
-		byId("sale-choice").replaceChildren();
-		byId("none").hidden = true;
-		return;
-	}
-	pollSales();
-});
+function leave() {
+	Object.keys(trouble).forEach((name) => { trouble[name] = ""; });
+	heard = performance.now();
+	notice("");
+	sayTrouble();
+	stopWatching();
+	[...OF_SALES, ...OF_ALL, "none"].forEach((id) => { byId(id).hidden = true; });
+	byId("sale-choice").replaceChildren();
+}
+
+begin(() => (entered() ? pollSales() : leave()));
 every(SECOND_MS, look);
 every(SALES_MS, pollSales);
 setInterval(() => watched && showCountdown(), STEP_MS);

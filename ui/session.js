@@ -7,7 +7,7 @@ import { byId, rest } from "/assets/page.js";
 const TOKEN_KEY = "penstock.operator-token";
 const ACT_MS = 60000; // how long an act whose end is unknown is asked again
 const dialog = byId("token-dialog");
-let asked = false, operator = null, changed = () => {};
+let operator = null, changed = () => {};
 let ahead = 0; // ms that the server's clock is ahead of this browser's, which may be wrong by hours
 
 export const now = () => Date.now() + ahead;
@@ -81,21 +81,29 @@ function show() {
 	offer();
 }
 
-function askForToken() {
-	asked = true;
-	byId("token-wrong").hidden = true;
+function sayWrong(text) {
+	byId("token-wrong").textContent = text;
+	byId("token-wrong").hidden = text === "";
+}
+
+function askForToken(why = "") {
+	sayWrong(why);
 	byId("token").value = "";
 	if (!dialog.open)
 		dialog.showModal();
 }
 
-/** The token was not taken, or there is none. */
-export function lock() {
+function lock() {
 	operator = null;
 	show();
 	changed();
-	if (!asked)
-		askForToken();
+}
+
+/** The token is not taken any more. A new one is asked for above whatever dialog somebody fills in, which stays. */
+export function turnedAway() {
+	sessionStorage.removeItem(TOKEN_KEY);
+	lock();
+	askForToken("The server does not take this token any more: it was withdrawn, or the server has been started with another one.");
 }
 
 async function setClock() {
@@ -118,15 +126,12 @@ dialog.querySelector("form").addEventListener("submit", async (event) => {
 		dialog.close();
 	} catch (error) {
 		sessionStorage.removeItem(TOKEN_KEY);
-		byId("token-wrong").textContent = error instanceof Unauthorized
-			? "This token was not taken: it is not the server's, or it lacks the scope read."
-			: "The server did not answer. Try again.";
-		byId("token-wrong").hidden = false;
+		sayWrong(error instanceof Unauthorized ? "This token was not taken: it is not the server's, or it lacks the scope read." : "The server did not answer. Try again.");
 		byId("token").select();
 	}
 });
 byId("token-cancel").addEventListener("click", () => dialog.close());
-byId("token-ask").addEventListener("click", askForToken);
+byId("token-ask").addEventListener("click", () => askForToken());
 byId("token-forget").addEventListener("click", () => {
 	sessionStorage.removeItem(TOKEN_KEY);
 	lock();
@@ -135,14 +140,16 @@ byId("token-forget").addEventListener("click", () => {
 /** Begins; `then` is called whenever somebody has come or gone. Tried again until the server answers. */
 export async function begin(then) {
 	changed = then;
-	if (sessionStorage.getItem(TOKEN_KEY) === null)
-		return lock();
+	if (sessionStorage.getItem(TOKEN_KEY) === null) {
+		lock();
+		return askForToken();
+	}
 	for (;;)
 		try {
 			return await enter();
 		} catch (error) {
 			if (error instanceof Unauthorized)
-				return lock();
+				return turnedAway();
 			await rest(2000);
 		}
 }

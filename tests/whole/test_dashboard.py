@@ -320,6 +320,48 @@ def test_trouble_is_said_and_goes_by(shop, window):
     view.await_text("#left", "4")
 
 
+def seen(view, selector):
+    """Their ids, or what they say."""
+    return {each.get_attribute("id") or each.text for each in view.all(selector) if each.is_displayed()}
+
+
+def test_before_a_token_and_before_a_sale_there_is_no_empty_box(shop, window):
+    view = window()
+    view.open(f"{shop.operator}/dashboard")
+    wait_until(lambda: view.find("#token").is_displayed(), 60, "the question for a token")
+    assert seen(view, "header :is(button, select, label)") == set()
+    view.find("#token").send_keys(OPERATOR_TOKEN)
+    view.click("#token-dialog button.main")
+    view.await_text("#none", "There is no sale yet.")
+    assert seen(view, "header :is(button, select, label)") == {"make", "sound", "wall", "token-forget"}
+    view.await_text("#log-title", "Operator log")
+    assert serious(view) == []
+    shop.make_sale("drop", 5)
+    view.await_text("#sale-name", "drop")
+    assert view.find("#sale-choice").is_displayed()
+
+
+def test_a_token_that_is_taken_no_more_is_asked_for_and_nothing_typed_is_lost(shop, window):
+    shop.keep_ports()
+    shop.make_sale("drop", 5)
+    view = console(shop, window)
+    view.click("#make")
+    for name, text in (("id", "air"), ("lots", "drop-item=1")):
+        type_into(view, f"#edit-{name}", text)
+    shop.kill()
+    wait_until(lambda: view.driver.title.startswith("! "), 60, "the trouble in the tab")
+    shop.environment = {"PENSTOCK_OPERATOR_TOKEN": "another-token-of-the-operator"}
+    shop.restart()
+    view.await_text("#token-wrong", "does not take this token any more")
+    assert view.driver.title == "○ Penstock" and not view.find("#alarm").is_displayed() and not view.find("main").is_displayed()
+    assert view.run("return sessionStorage.length") == 0
+    view.find("#token").send_keys("another-token-of-the-operator")
+    view.click("#token-dialog button.main")
+    wait_until(lambda: not view.find("#token").is_displayed(), 60, "the token being taken")
+    assert view.find("#edit-id").is_displayed() and view.find("#edit-id").get_attribute("value") == "air"
+    view.await_text("#sale-name", "drop")
+
+
 @pytest.mark.parametrize("size, dark", [(browsers.DESK, False), (browsers.PHONE, True)])
 def test_it_keeps_nobody_out_and_fits(shop, window, size, dark):
     shop.make_sale("drop", lots={"AJ1-41": 3, "AJ1-42": 5}, hold_seconds=600, price={"amount": 17900, "currency": "EUR"})

@@ -3,6 +3,7 @@ import { byId, currencyDigits, say } from "/assets/page.js";
 import { act } from "/assets/session.js";
 
 const dialog = byId("editor");
+const FIELD_OF = { "name-taken": "id", "unknown-item": "lots", "not-enough-units": "lots" };
 const field = (name) => byId(`edit-${name}`);
 let editing = null; // the sale that is corrected; null: a new one
 let done = () => {};
@@ -37,12 +38,20 @@ function fill(sale) {
 	field("late").checked = sale.late_confirm ?? false;
 }
 
-/** The lots as they are sent; Error with the line that is none. */
+/** What is wrong, and in which field. */
+class Wrong extends Error {
+	constructor(name, text) {
+		super(text);
+		this.field = name;
+	}
+}
+
+/** The lots as they are sent; Wrong with the line that is none. */
 function lots() {
 	return field("lots").value.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => {
 		const [, sku, units] = line.match(/^(\S+?)\s*=\s*(\d+)$/) ?? [];
 		if (!sku)
-			throw new Error(`"${line}" is no lot: write the SKU, an equals sign and the units, as in AJ1-42=1000.`);
+			throw new Wrong("lots", `"${line}" is no lot: write the SKU, an equals sign and the units, as in AJ1-42=1000.`);
 		return { sku, units: Number(units) };
 	});
 }
@@ -50,13 +59,11 @@ function lots() {
 function price() {
 	const text = field("price").value.trim().replace(",", "."), currency = field("currency").value.toUpperCase();
 
-	if (!text)
-		return null;
 	if (!/^\d+(\.\d+)?$/.test(text))
-		throw new Error(`"${text}" is no price: write it as in 179.00.`);
+		throw new Wrong("price", `"${text}" is no price: write it as in 179.00.`);
 	const digits = currencyDigits(currency), [units, cents = ""] = text.split(".");
 	if (cents.length > digits)
-		throw new Error(`${currency} has ${digits} digits behind the point.`);
+		throw new Wrong("price", `${currency} has ${digits} digits behind the point.`);
 	return { amount: Number(units + cents.padEnd(digits, "0")), currency };
 }
 
@@ -82,8 +89,18 @@ function open(title, sale) {
 	fill(sale);
 	say(byId("editor-title"), title);
 	field("id").disabled = !!editing;
-	byId("editor-wrong").hidden = true;
+	sayWrong("");
 	dialog.showModal();
+}
+
+// A field's name as the interface has it begins as the form's: limit_per_buyer, lots[0].units.
+function sayWrong(text, name = "") {
+	const begin = name.split(/[._[]/)[0];
+
+	byId("editor-wrong").textContent = text;
+	byId("editor-wrong").hidden = text === "";
+	dialog.querySelectorAll("[aria-invalid]").forEach((each) => each.removeAttribute("aria-invalid"));
+	field(begin === "rate" ? "requests" : begin)?.setAttribute("aria-invalid", "true");
 }
 
 // Lots are changed in a request of their own.
@@ -105,10 +122,11 @@ dialog.querySelector("form").addEventListener("submit", async (event) => {
 		dialog.close();
 		done(sale);
 	} catch (error) {
-		byId("editor-wrong").textContent = error.message;
-		byId("editor-wrong").hidden = false;
+		sayWrong(error.message, error.field ?? FIELD_OF[error.code]);
 	}
 	byId("editor-save").disabled = false;
+	if (dialog.open)
+		byId("editor-save").focus(); // which a button that is disabled loses
 });
 byId("editor-cancel").addEventListener("click", () => dialog.close());
 

@@ -18,6 +18,7 @@ export class Refused extends Error {
 		super(problem.detail ?? problem.title);
 		this.code = problem.code;
 		this.quantity = problem.quantity; // of order-quantity: what the order has
+		this.field = problem.field; // of invalid-value
 	}
 }
 

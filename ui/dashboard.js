@@ -1,6 +1,6 @@
 // The operator's console: one sale as it happens, and what can be done with it. All figures of the sale, and what is said of the server, come
 // from one event of its stream, of one instant; the past that the server keeps comes first.
-import { byId, element, every, local, money, notice, number, rest, say, span, sure, utc } from "/assets/page.js";
+import { byId, element, every, keepPlace, local, money, notice, number, rest, say, span, sure, utc } from "/assets/page.js";
 import { Refused, Unauthorized, act, ask, begin, entered, now, offer, read, turnedAway } from "/assets/session.js";
 import { Chart, STOCK, showLast, unitCells, unitsOf } from "/assets/chart.js";
 import { alarm, showInTab } from "/assets/alarm.js";
@@ -10,7 +10,7 @@ import { showAuditsAge, showLog } from "/assets/diary.js";
 
 const SECOND_MS = 1000, SALES_MS = 5000, RETRY_MS = 2000, STEP_MS = 200;
 const SILENT_MS = 10000; // a server that is there says something every two seconds
-const FORECAST_MS = 30000; // what a forecast looks back
+const FORECAST_MS = 30000, LATELY_MS = 5000; // what a forecast looks back
 const OF_SALES = ["which", "sale", "lots-section", "over-time", "orders-section"]; // what there is with a sale alone
 const OF_ALL = ["audit-section", "log-section"];
 const ORDER = ["open", "paused", "armed", "draft", "ended"];
@@ -42,13 +42,13 @@ function showCountdown() {
 	say(byId("countdown-when"), `${local(at)} here, ${utc(at)}`);
 }
 
-// By the last half minute: sales come in rushes, so nothing older says what comes.
+// By the last half minute: sales come in rushes, so nothing older says what comes. Where units come back faster than they go, nothing does.
 function forecast(left) {
-	const { seen, sale } = watched, first = seen[0], last = seen[seen.length - 1];
+	const { seen, sale } = watched, first = seen[0], last = seen[seen.length - 1], lately = seen.find(({ at }) => at >= last.at - LATELY_MS);
 
 	if (left === 0)
 		return "sold out";
-	if (sale.state !== "open" || !first || last.at - first.at < 3000 || first.left <= last.left)
+	if (sale.state !== "open" || !first || last.at - first.at < 3000 || Math.min(first.left, lately.left) <= last.left)
 		return "";
 	return `sold out in about ${span((left * (last.at - first.at)) / (first.left - last.left))}`;
 }
@@ -107,7 +107,7 @@ function showLots() {
 			offer(row);
 			body.append(row);
 		} else
-			unitCells(lot).forEach((cell, i) => row.cells[i + 1].replaceWith(cell));
+			unitCells(lot).forEach((cell, i) => row.cells[i + 1].isEqualNode(cell) || row.cells[i + 1].replaceWith(cell));
 		present.delete(lot.sku);
 	}
 	present.forEach((row) => row.remove());
@@ -138,11 +138,14 @@ async function move(path) {
 	if (path === "delete" && !await sure(`Delete the draft ${sale.name}?`, "Delete it", sale.id))
 		return;
 	try {
-		const moved = await act("POST", `/v1/sales/${encodeURIComponent(sale.id)}/${path}`);
-		notice(moved.everywhere === false ? "It is taken. This server cannot reach the stock: others may sell for some seconds yet." : "");
+		const { everywhere, ...moved } = await act("POST", `/v1/sales/${encodeURIComponent(sale.id)}/${path}`);
+		notice(everywhere === false ? "It is taken. This server cannot reach the stock: others may sell for some seconds yet." : "");
 		if (path === "delete")
 			stopWatching();
+		else if (watched?.sale.id === sale.id)
+			take(moved);
 		await pollSales();
+		keepPlace(byId("sale").hidden ? byId("make") : byId("sale-name"));
 	} catch (error) {
 		took(error);
 	}
@@ -343,13 +346,16 @@ function look() {
 
 for (const button of document.querySelectorAll("[data-move]"))
 	button.addEventListener("click", () => move(button.dataset.move));
-byId("sale-choice").addEventListener("change", async (event) => watch(await read(`/v1/sales/${encodeURIComponent(event.target.value)}`)));
+const told = (action) => (event) => action(event).catch(took);
+byId("sale-choice").addEventListener("change", told(async (event) => watch(await read(`/v1/sales/${encodeURIComponent(event.target.value)}`))));
 byId("last").addEventListener("change", (event) => showLast(Number(event.target.value)));
 byId("make").addEventListener("click", () => makeSale(changed));
 byId("clone").addEventListener("click", () => cloneSale(watched.sale, changed));
-byId("correct").addEventListener("click", async () => correctSale(await read(`/v1/sales/${encodeURIComponent(watched.sale.id)}`), changed));
+byId("correct").addEventListener("click", told(async () => correctSale(await read(`/v1/sales/${encodeURIComponent(watched.sale.id)}`), changed)));
+byId("log-kind").addEventListener("change", told(showLog));
 function wall(on) {
 	document.body.classList.toggle("wall", on);
+	scrollTo(0, 0);
 	byId("wall").setAttribute("aria-pressed", String(on));
 }
 byId("wall").addEventListener("click", () => wall(!document.body.classList.contains("wall")));
@@ -366,6 +372,6 @@ function leave() {
 }
 
 begin(() => (entered() ? pollSales() : leave()));
-every(SECOND_MS, look);
+setInterval(look, SECOND_MS); // also in a tab that nobody looks at: trouble is to be heard
 every(SALES_MS, pollSales);
 setInterval(() => watched && showCountdown(), STEP_MS);

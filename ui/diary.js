@@ -1,24 +1,25 @@
 // What operators did, as the log has it, and what an audit says.
-import { byId, element, local, number, say, span } from "/assets/page.js";
+import { byId, element, keepPlace, local, number, say, showRows, span } from "/assets/page.js";
 import { act, entered, read } from "/assets/session.js";
 
 const ROWS = 15;
-let audited = null; // {at, text, well}
+let audited = null; // when
 
 export async function showLog() {
 	if (!entered())
 		return;
 	const { rows } = await read(`/v1/log?order=newest&limit=${ROWS}&kind=${byId("log-kind").value}`);
 
-	byId("log").tBodies[0].replaceChildren(...rows.map((row) =>
+	showRows(byId("log").tBodies[0], rows.map((row) =>
 		element("tr", {}, element("td", {}, local(row.at)), element("td", {}, row.actor), element("th", { scope: "row" }, row.action),
 			element("td", {}, row.subject ?? ""), element("td", { class: "detail" }, Object.entries(row.detail).filter(([name, of]) => !name.endsWith("_at_ms") || of >= 0)
 				.map(([name, of]) => name.endsWith("_at_ms") ? `${name.slice(0, -3)} ${local(of)}` : `${name} ${of}`).join(", ")))));
+	byId("log-none").hidden = rows.length > 0;
 }
 
+// Its age is no part of what a reader is told of: it changes every second.
 export function showAuditsAge() {
-	if (audited)
-		say(byId("verdict"), `${audited.text} (${span(Date.now() - audited.at)} ago)`);
+	say(byId("verdict-age"), audited ? `(${span(Date.now() - audited)} ago)` : "");
 }
 
 function verdictOf(audit) {
@@ -30,19 +31,22 @@ function verdictOf(audit) {
 		: `BROKEN: ${broken.join(", ")}.`;
 }
 
-byId("log-kind").addEventListener("change", showLog);
 byId("audit").addEventListener("click", async () => {
 	byId("audit").disabled = true;
-	say(byId("verdict"), "Reading the whole ledger …");
+	audited = null;
+	showAuditsAge();
+	byId("verdict").className = "";
+	say(byId("verdict-text"), "Reading the whole ledger …");
 	try {
 		const audit = await act("POST", "/v1/audit");
-		audited = { at: Date.now(), text: verdictOf(audit) };
+		audited = Date.now();
 		byId("verdict").className = audit.ok ? "good" : "bad";
-		showAuditsAge();
+		say(byId("verdict-text"), verdictOf(audit));
 	} catch (error) {
-		audited = null;
 		byId("verdict").className = "bad";
-		say(byId("verdict"), error.message);
+		say(byId("verdict-text"), error.message);
 	}
+	showAuditsAge();
 	byId("audit").disabled = false;
+	keepPlace(byId("audit"));
 });

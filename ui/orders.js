@@ -36,6 +36,16 @@ async function settle(order, path, asked) {
 		}
 }
 
+// Who has pressed something in it by the keyboard goes on there.
+function replaceRow(order, path) {
+	const before = document.querySelector(`tr[data-order="${order.id}"]`), after = row(order), within = before?.contains(document.activeElement);
+
+	before?.replaceWith(after);
+	offer(byId("orders"));
+	if (within)
+		(after.querySelector(`[data-act="${path}"]`) ?? after).focus();
+}
+
 async function doIt(order, { path, body, ask, word }) {
 	const asked = ask ? await ask(order) : body?.(order);
 
@@ -46,8 +56,7 @@ async function doIt(order, { path, body, ask, word }) {
 		const told = await settle(order, path, asked);
 		const shown = told.actor ? told : await read(`/v1/orders/${told.id}`).catch(() => told);
 		say(byId("found"), `Order ${shown.id} is ${shown.state} now${shown.state === order.state && shown.quantity < order.quantity ? `, with ${number.format(shown.quantity)} of its ${number.format(order.quantity)} units` : ""}.`);
-		document.querySelector(`tr[data-order="${order.id}"]`)?.replaceWith(row(shown));
-		offer(byId("orders"));
+		replaceRow(shown, path);
 	} catch (error) {
 		say(byId("found"), error.message);
 	}
@@ -70,7 +79,7 @@ function row(order) {
 		button.addEventListener("click", () => doIt(order, each));
 		return button;
 	});
-	return element("tr", { "data-order": order.id }, element("th", { scope: "row" }, element("code", {}, order.id)),
+	return element("tr", { "data-order": order.id, tabindex: "-1" }, element("th", { scope: "row" }, element("code", {}, order.id)),
 		titled("Sale", order.sale), titled("SKU", order.sku), element("td", { class: "number", "data-title": "Units" }, number.format(order.quantity)),
 		titled("Buyer", order.buyer), titled("State", element("span", { class: `state ${order.state}` }, order.state)),
 		titled("Placed", local(order.placed_at)), changed(order), element("td", { class: "acts" }, ...buttons.length ? [element("span", { class: "line" }, ...buttons)] : []));

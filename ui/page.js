@@ -27,6 +27,18 @@ export function say(place, text) {
 		place.textContent = text;
 }
 
+/** Rows as they are to be. Where nothing has changed they stay, with what somebody has selected in them. */
+export function showRows(body, rows) {
+	if (rows.length !== body.rows.length || rows.some((row, i) => !row.isEqualNode(body.rows[i])))
+		body.replaceChildren(...rows);
+}
+
+/** After what was pressed has gone out of sight, or could not be pressed for a while: unless the reader has gone on, the keyboard's place is `next`. */
+export function keepPlace(next) {
+	if ([document.body, null].includes(document.activeElement) || !document.activeElement.checkVisibility())
+		next.focus();
+}
+
 // What went wrong, or `well`.
 export function notice(text, well = false) {
 	say(byId("notice"), text);

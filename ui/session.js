@@ -2,10 +2,12 @@
 //
 // The token is asked for once and kept in sessionStorage: in this tab, until it is closed. It is sent to this server alone; the
 // Content-Security-Policy lets the page reach no other.
-import { byId, rest } from "/assets/page.js";
+import { byId, notice, rest } from "/assets/page.js";
 
 const TOKEN_KEY = "penstock.operator-token";
 const ACT_MS = 60000; // how long an act whose end is unknown is asked again
+const ANSWER_MS = 20000; // longer than a server that is there takes for an answer
+const SLOW_MS = 2000; // then it is said that none has come
 const dialog = byId("token-dialog");
 let operator = null, changed = () => {};
 let ahead = 0; // ms that the server's clock is ahead of this browser's, which may be wrong by hours
@@ -28,7 +30,8 @@ const headers = () => {
 };
 
 export async function ask(path, options = {}) {
-	const answer = await fetch(path, { cache: "no-store", ...options, headers: { ...headers(), ...options.headers } });
+	const answer = await fetch(path, { cache: "no-store", ...options, headers: { ...headers(), ...options.headers } })
+		.catch(() => { throw new Error("The server did not answer. Try again."); });
 
 	if (answer.status === 401 || answer.status === 403)
 		throw new Unauthorized();
@@ -47,7 +50,18 @@ function newKey() {
  * Something is done, once: while no answer comes, or a 503, the same is sent again with its key (a new one, where it has none). What the
  * server shows of it (with `everywhere` false where it is only taken, 202); Refused with its words; Error where its end stayed unknown.
  */
-export async function act(method, path, body, key = newKey()) {
+export async function act(...asked) {
+	const slow = setTimeout(notice, SLOW_MS, "No answer yet. The same is asked again until there is one; it is done once.");
+
+	try {
+		return await actUntilKnown(...asked);
+	} finally {
+		clearTimeout(slow);
+		notice("");
+	}
+}
+
+async function actUntilKnown(method, path, body, key = newKey()) {
 	const end = Date.now() + ACT_MS;
 	const options = {
 		method, cache: "no-store", body: body === undefined ? "" : JSON.stringify(body),
@@ -55,7 +69,7 @@ export async function act(method, path, body, key = newKey()) {
 	};
 
 	for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
-		const answer = await fetch(path, options).catch(() => null);
+		const answer = await fetch(path, { ...options, signal: AbortSignal.timeout(ANSWER_MS) }).catch(() => null);
 		const shown = await answer?.json().catch(() => null);
 		if (answer?.ok && shown)
 			return answer.status === 202 ? { ...shown, everywhere: false } : shown;

@@ -164,6 +164,26 @@ def test_a_report_leaves_the_feed_when_its_orders_are_told(returns):
     assert report("later")[1] == 0, "no order was changed"
 
 
+def test_a_report_goes_straight_to_a_late_refund(returns):
+    """
+    Found: the report of a sale with a refund long afterwards read all that had happened between, of
+    every sale.
+    """
+    server, _ = returns
+    late = server.buy("pairs", "c-late").json["id"]
+    assert server.operate("POST", f"/v1/orders/{late}/confirm", {}).status == 200
+    server.make_sale("later", 1500, hold_seconds=600, rate=None)
+    crowd = ["--sale", "later", "--buyers", "1500", "--abandon", "0", "--retries", "0", "--connections", "8", "--server", server.public]
+    done = operate(server, "rehearse", *crowd, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert server.operate("POST", f"/v1/orders/{late}/cancel", {"units": "warehouse"}).status == 200
+    pages = 'penstock_operator_request_duration_seconds_count{route="changes"}'
+    before = server.metric(pages)
+    told = json.loads(operate(server, "sale", "report", "pairs", "--json").stdout)
+    assert server.metric(pages) - before == 2, "its beginning, and the refund"
+    assert {where: sums["refunded"]["units"] for where, sums in told["given_back"].items()} == {"sale": 1, "warehouse": 2, "gone": 1}
+
+
 def test_the_log_is_exported_with_its_hashes(shop):
     server, _ = shop
     told = server.operate("GET", "/v1/log?limit=1000").json["rows"]

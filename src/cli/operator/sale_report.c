@@ -38,6 +38,7 @@ struct back {
 	struct sum refunded, cancelled; /* orders: how often; a paid order's, a held one's */
 };
 
+enum { CURSOR_SIZE = 64 };
 struct report {
 	json_t *sale;
 	int64_t price;
@@ -50,6 +51,11 @@ struct report {
 	struct back back[UNITS_GONE + 1];
 	int64_t reductions; /* some units of an order that goes on with the rest */
 	struct unseen_changes unseen;
+	/*
+	 * Where the feed is read on, where that is not behind the page before: `since` empty:
+	 * nowhere.
+	 */
+	char since[CLOCK_TEXT_SIZE], after[CURSOR_SIZE];
 };
 
 /* --- Adding up --- */
@@ -181,6 +187,19 @@ static void add_change(struct report *report, const json_t *change)
 		add_reduction(report, order, refunded ? REFUNDED : CANCELLED, units, price_of(report, order));
 }
 
+/* Whether there is nothing for us between the last change of a page and a later time. */
+static bool pass_over(struct report *report, const json_t *last)
+{
+	const char *at = output_field_text(last, "timestamp");
+	int64_t last_ms, next_ms = unseen_changes_next_ms(&report->unseen);
+
+	if (clock_parse(at, strlen(at), &last_ms) < 0 || next_ms <= last_ms)
+		return false;
+	clock_format(next_ms, report->since);
+	snprintf(report->after, sizeof(report->after), "%s", output_field_text(last, "cursor"));
+	return true;
+}
+
 static int add_changes(void *context, const json_t *rows)
 {
 	struct report *report = context;
@@ -195,12 +214,14 @@ static int add_changes(void *context, const json_t *rows)
 			add_change(report, row);
 		unseen_changes_see(&report->unseen, row);
 	}
-	return json_array_size(rows) < OUTPUT_PAGE || unseen_changes_are_none(&report->unseen) ? CLI_OK : CLI_GO;
+	if (json_array_size(rows) < OUTPUT_PAGE || unseen_changes_are_none(&report->unseen))
+		return CLI_OK;
+	return pass_over(report, json_array_get(rows, OUTPUT_PAGE - 1)) ? CLI_OK : CLI_GO;
 }
 
-/* A list from a query on, page after page. CLI_OK or the exit code. */
+/* A list from a query on, page after page; first: as in output_pages(). CLI_OK or the exit code. */
 static int read_all(struct report *report, struct client *client, const char *path, const char *filter, const char *value,
-		    const char *list, output_page_fn *page)
+		    const char *first, const char *list, output_page_fn *page)
 {
 	struct buffer query;
 	int code;
@@ -209,8 +230,25 @@ static int read_all(struct report *report, struct client *client, const char *pa
 	buffer_append_text(&query, path);
 	output_add_query(&query, filter, value);
 	buffer_append(&query, "", 1);
-	code = output_pages(client, query.data, NULL, list, page, report);
+	code = output_pages(client, query.data, first, list, page, report);
 	buffer_deinit(&query);
+	return code;
+}
+
+/* As much of it as its orders need. CLI_OK or the exit code. */
+static int read_feed(struct report *report, struct client *client)
+{
+	char since[CLOCK_TEXT_SIZE], after[CURSOR_SIZE];
+	int code = CLI_OK;
+
+	if (!unseen_changes_are_none(&report->unseen))
+		memcpy(report->since, report->unseen.since, sizeof(since));
+	while (code == CLI_OK && report->since[0]) {
+		memcpy(since, report->since, sizeof(since));
+		memcpy(after, report->after, sizeof(after));
+		report->since[0] = '\0';
+		code = read_all(report, client, "/v1/changes", "since", since, after[0] ? after : NULL, "changes", add_changes);
+	}
 	return code;
 }
 
@@ -232,10 +270,8 @@ static int gather(struct report *report, struct client *client, const char *id)
 		if (report->lot_count < LOTS_MAX)
 			report->lots[report->lot_count++].sku = output_field_text(lot, "sku");
 	}
-	code = read_all(report, client, "/v1/orders", "sale", id, "orders", add_page);
-	if (code == CLI_OK && !unseen_changes_are_none(&report->unseen))
-		code = read_all(report, client, "/v1/changes", "since", report->unseen.since, "changes", add_changes);
-	return code;
+	code = read_all(report, client, "/v1/orders", "sale", id, NULL, "orders", add_page);
+	return code == CLI_OK ? read_feed(report, client) : code;
 }
 
 /* --- As JSON --- */

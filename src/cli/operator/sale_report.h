@@ -1,8 +1,9 @@
 /*
  * What became of a sale: its orders by outcome, by lot and by minute, and the money. Made of its
  * orders as they are now, read page after page, and of the feed, which alone says where units went:
- * from the first of them that was ever changed until the last change of each has gone by. The
- * memory is that of a page, of the minutes, and of unseen_changes.
+ * from the first of them that was ever changed until nothing of it is to come, and what lies before
+ * a late refund is passed over. The memory is that of a page, of the minutes, and of
+ * unseen_changes.
  */
 #pragma once
 

@@ -7,12 +7,13 @@ import { alarm, showInTab } from "/assets/alarm.js";
 import { cloneSale, correctSale, makeSale } from "/assets/sale_editor.js";
 import { ofSale } from "/assets/orders.js";
 import { showAuditsAge, showLog } from "/assets/diary.js";
+import { showItems } from "/assets/items.js";
 
 const SECOND_MS = 1000, SALES_MS = 5000, RETRY_MS = 2000, STEP_MS = 200;
 const SILENT_MS = 10000; // a server that is there says something every two seconds
 const FORECAST_MS = 30000, LATELY_MS = 5000; // what a forecast looks back
 const OF_SALES = ["which", "sale", "lots-section", "over-time", "orders-section"]; // what there is with a sale alone
-const OF_ALL = ["audit-section", "log-section"];
+const OF_ALL = ["items-section", "audit-section", "log-section"];
 const ORDER = ["open", "paused", "armed", "draft", "ended"];
 // Answers to purchases by their status: a column of the server's points each.
 const ANSWERS = [
@@ -314,6 +315,7 @@ async function pollSales() {
 			heard = performance.now();
 		showChoice(sales, next !== null);
 		offer();
+		await showItems();
 		await showLog();
 	} catch (error) {
 		if (error instanceof Unauthorized)

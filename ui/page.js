@@ -27,6 +27,12 @@ export function say(place, text) {
 		place.textContent = text;
 }
 
+/** What is wrong, in its own place; "": nothing is. */
+export function sayWrong(place, text) {
+	place.textContent = text; // also the same again: it was asked again
+	place.hidden = text === "";
+}
+
 /** Rows as they are to be. Where nothing has changed they stay, with what somebody has selected in them. */
 export function showRows(body, rows) {
 	if (rows.length !== body.rows.length || rows.some((row, i) => !row.isEqualNode(body.rows[i])))

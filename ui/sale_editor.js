@@ -1,5 +1,5 @@
 // A sale is made, made like another one, or corrected.
-import { byId, currencyDigits, say } from "/assets/page.js";
+import { byId, currencyDigits, say, sayWrong } from "/assets/page.js";
 import { act } from "/assets/session.js";
 
 const dialog = byId("editor");
@@ -89,16 +89,15 @@ function open(title, sale) {
 	fill(sale);
 	say(byId("editor-title"), title);
 	field("id").disabled = !!editing;
-	sayWrong("");
+	mark("");
 	dialog.showModal();
 }
 
 // A field's name as the interface has it begins as the form's: limit_per_buyer, lots[0].units.
-function sayWrong(text, name = "") {
+function mark(text, name = "") {
 	const begin = name.split(/[._[]/)[0];
 
-	byId("editor-wrong").textContent = text;
-	byId("editor-wrong").hidden = text === "";
+	sayWrong(byId("editor-wrong"), text);
 	dialog.querySelectorAll("[aria-invalid]").forEach((each) => each.removeAttribute("aria-invalid"));
 	field(begin === "rate" ? "requests" : begin)?.setAttribute("aria-invalid", "true");
 }
@@ -122,7 +121,7 @@ dialog.querySelector("form").addEventListener("submit", async (event) => {
 		dialog.close();
 		done(sale);
 	} catch (error) {
-		sayWrong(error.message, error.field ?? FIELD_OF[error.code]);
+		mark(error.message, error.field ?? FIELD_OF[error.code]);
 	}
 	byId("editor-save").disabled = false;
 	if (dialog.open)

@@ -2,7 +2,7 @@
 //
 // The token is asked for once and kept in sessionStorage: in this tab, until it is closed. It is sent to this server alone; the
 // Content-Security-Policy lets the page reach no other.
-import { byId, notice, rest } from "/assets/page.js";
+import { byId, notice, rest, sayWrong } from "/assets/page.js";
 
 const TOKEN_KEY = "penstock.operator-token";
 const ACT_MS = 60000; // how long an act whose end is unknown is asked again
@@ -96,13 +96,8 @@ function show() {
 	offer();
 }
 
-function sayWrong(text) {
-	byId("token-wrong").textContent = text;
-	byId("token-wrong").hidden = text === "";
-}
-
 function askForToken(why = "") {
-	sayWrong(why);
+	sayWrong(byId("token-wrong"), why);
 	byId("token").value = "";
 	if (!dialog.open)
 		dialog.showModal();
@@ -141,7 +136,7 @@ dialog.querySelector("form").addEventListener("submit", async (event) => {
 		dialog.close();
 	} catch (error) {
 		sessionStorage.removeItem(TOKEN_KEY);
-		sayWrong(error instanceof Unauthorized ? "This token was not taken: it is not the server's, or it lacks the scope read." : "The server did not answer. Try again.");
+		sayWrong(byId("token-wrong"), error instanceof Unauthorized ? "This token was not taken: it is not the server's, or it lacks the scope read." : "The server did not answer. Try again.");
 		byId("token").select();
 	}
 });

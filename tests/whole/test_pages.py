@@ -11,7 +11,7 @@ import browser
 from openapi import document
 from penstock import request, wait_until
 
-SCRIPTS = ("alarm", "chart", "dashboard", "diary", "engine", "metrics", "orders", "page", "sale_editor", "session")
+SCRIPTS = ("alarm", "chart", "dashboard", "diary", "engine", "give_back", "items", "metrics", "orders", "page", "sale_editor", "session")
 EVERYWHERE = {
     "/docs": "text/html; charset=utf-8",
     "/openapi.json": "application/json",

@@ -175,3 +175,28 @@ def test_the_keyboard_alone_is_enough(shop, origin, window):
     assert view.driver.switch_to.active_element.get_attribute("value") == "S-42", "what others buy must not take the keyboard's place"
     view.driver.switch_to.active_element.send_keys("\ue007")  # Enter: buy
     view.await_text(".order .what", "1 × S-42")
+    place = "return document.activeElement.id || document.activeElement.textContent"
+    view.driver.switch_to.active_element.send_keys("\ue004")  # Tab: to the button
+    view.driver.switch_to.active_element.send_keys("\ue007")  # Enter: another one
+    view.await_text("#message", "as many as one person may have")
+    wait_until(lambda: view.run(place) == "button", 20, "the button having the keyboard again")
+    view.driver.switch_to.active_element.send_keys("\ue004")  # Tab: to the order
+    view.driver.switch_to.active_element.send_keys("\ue007")  # Enter: cancel it
+    wait_until(lambda: view.run(place) == "Cancelled", 60, "the order having the keyboard, whose button is gone")
+
+
+def test_an_order_that_has_not_changed_is_not_read_out_again(shop, origin, window):
+    shop.make_sale("drop", 5, hold_seconds=600)
+    assert shop.buy("drop", "anna").status == 202
+    view = window()
+    view.open(page(origin, shop))
+    view.await_text(".order h2", "Yours until you pay")
+    view.run(
+        "window.heard = []; new MutationObserver((changes) => changes.forEach(({ target }) => { "
+        "if (!(target.nodeType === 1 ? target : target.parentElement).closest('[role=timer]')) heard.push(target.textContent); "
+        "})).observe(document.getElementById('orders'), { subtree: true, childList: true, characterData: true })"
+    )
+    asked = "return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/v1/orders/')).length"
+    before = view.run(asked)
+    wait_until(lambda: view.run(asked) >= before + 3, 60, "the order being asked for again")
+    assert view.run("return heard") == []

@@ -1,6 +1,6 @@
 // The operator's console: one sale as it happens, and what can be done with it. All figures of the sale, and what is said of the server, come
 // from one event of its stream, of one instant; the past that the server keeps comes first.
-import { byId, element, every, keepPlace, local, money, notice, number, rest, say, span, sure, utc } from "/assets/page.js";
+import { byId, element, every, keepPlace, length, local, money, notice, number, rest, say, span, sure, utc } from "/assets/page.js";
 import { Refused, Unauthorized, act, ask, begin, entered, now, offer, read, turnedAway } from "/assets/session.js";
 import { Chart, STOCK, showLast, unitCells, unitsOf } from "/assets/chart.js";
 import { alarm, showInTab } from "/assets/alarm.js";
@@ -104,7 +104,7 @@ function showLots() {
 	for (const lot of watched.lots) {
 		let row = present.get(lot.sku);
 		if (!row) {
-			row = element("tr", { "data-sku": lot.sku }, element("th", { scope: "row" }, lot.sku), ...unitCells(lot), lotActs(lot));
+			row = element("tr", { "data-sku": lot.sku }, element("th", { scope: "row", ...length(lot.sku) }, lot.sku), ...unitCells(lot), lotActs(lot));
 			offer(row);
 			body.append(row);
 		} else

@@ -1,5 +1,5 @@
 // The warehouse: items and their units on hand, made and received.
-import { byId, element, number, say, sayWrong } from "/assets/page.js";
+import { byId, element, length, number, say, sayWrong } from "/assets/page.js";
 import { act, entered, offer, read } from "/assets/session.js";
 
 const ROWS = 100;
@@ -27,7 +27,7 @@ function row({ sku, name }) {
 	const button = element("button", { type: "button" }, "Receive");
 
 	button.addEventListener("click", () => receive(sku, input));
-	return element("tr", { "data-sku": sku }, element("th", { scope: "row" }, sku), element("td", { "data-title": "Name" }, name),
+	return element("tr", { "data-sku": sku }, element("th", { scope: "row", ...length(sku) }, sku), element("td", { "data-title": "Name", ...length(name) }, name),
 		element("td", { class: "number", "data-title": "On hand" }), element("td", { class: "acts" }, element("span", { class: "line", "data-scope": "stock" }, input, button)));
 }
 

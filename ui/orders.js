@@ -1,6 +1,6 @@
 // Orders: found, confirmed, given more time, cancelled or refunded, and taken away as a file.
 import { giveBack } from "/assets/give_back.js";
-import { byId, element, local, number, say } from "/assets/page.js";
+import { byId, element, length, local, number, say } from "/assets/page.js";
 import { act, may, now, offer, read } from "/assets/session.js";
 
 const MORE_MS = 300000;
@@ -64,6 +64,7 @@ async function doIt(order, { path, body, ask, word }) {
 
 // A phone shows no heads of columns.
 const titled = (title, ...children) => element("td", { "data-title": title }, ...children);
+const named = (title, name) => element("td", { "data-title": title, ...length(name) }, name);
 
 // Who has changed it last, and why, as far as that is known yet.
 function changed(order) {
@@ -80,8 +81,8 @@ function row(order) {
 		return button;
 	});
 	return element("tr", { "data-order": order.id, tabindex: "-1" }, element("th", { scope: "row" }, element("code", {}, order.id)),
-		titled("Sale", order.sale), titled("SKU", order.sku), element("td", { class: "number", "data-title": "Units" }, number.format(order.quantity)),
-		titled("Buyer", order.buyer), titled("State", element("span", { class: `state ${order.state}` }, order.state)),
+		named("Sale", order.sale), named("SKU", order.sku), element("td", { class: "number", "data-title": "Units" }, number.format(order.quantity)),
+		named("Buyer", order.buyer), titled("State", element("span", { class: `state ${order.state}` }, order.state)),
 		titled("Placed", local(order.placed_at)), changed(order), element("td", { class: "acts" }, ...buttons.length ? [element("span", { class: "line" }, ...buttons)] : []));
 }
 

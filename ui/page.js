@@ -21,6 +21,9 @@ export function element(tag, attributes, ...children) {
 	return node;
 }
 
+/** Of a cell with a name: one that is long may be broken anywhere. */
+export const length = (name) => (name.length > 20 ? { class: "long" } : {});
+
 // Only what has changed: a live region says again whatever is written to it.
 export function say(place, text) {
 	if (place.textContent !== text)

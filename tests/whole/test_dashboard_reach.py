@@ -134,6 +134,19 @@ def test_what_a_form_got_wrong_is_marked(shop, window):
         type_into(view, f"#edit-{name}", {"price": "12", "currency": "EUR"}[name])
 
 
+def test_usual_names_leave_a_table_as_wide_as_the_page(shop, window):
+    shop.make_sale("air-1-drop-2027", lots={"AIR-1-42.5": 5}, hold_seconds=600)
+    order = shop.buy("air-1-drop-2027", "anna.meier", body={"sku": "AIR-1-42.5"}).json["id"]
+    view = console(shop, window)
+    find_order(view, order)
+    assert view.run("const box = document.getElementById('orders-scroll'); return box.scrollWidth - box.clientWidth") <= 0
+    lines = (
+        "return [...document.querySelectorAll('#lots tbody th, #orders [data-title=SKU], #orders [data-title=Buyer]')].map((each) => { "
+        "const range = document.createRange(); range.selectNodeContents(each); return range.getClientRects().length; })"
+    )
+    assert view.run(lines) == [1, 1, 1], "no name is broken"
+
+
 @pytest.mark.parametrize("size", [browsers.DESK, browsers.PHONE])
 def test_names_as_long_as_they_may_be_hide_nothing(shop, window, size):
     sale, skus = "a" * 64, ["B" * 63 + figure for figure in "12"]

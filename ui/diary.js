@@ -1,9 +1,17 @@
 // What operators did, as the log has it, and what an audit says.
-import { byId, element, keepPlace, local, number, say, showRows, span } from "/assets/page.js";
+import { byId, element, keepPlace, local, money, number, say, showRows, span } from "/assets/page.js";
 import { act, entered, read } from "/assets/session.js";
 
 const ROWS = 15;
 let audited = null; // when
+
+// A time and a price as the rest of the page has them; a rate of none in none is none.
+function detailOf({ price, currency, ...detail }) {
+	const priced = price !== undefined && currency ? { price: money(price, currency) } : { price, currency };
+	const words = ([name, of]) => (name.endsWith("_at_ms") ? `${name.slice(0, -3)} ${local(of)}` : name === "rate" && of === "0/0" ? "rate none" : `${name} ${of}`);
+
+	return Object.entries({ ...detail, ...priced }).filter(([name, of]) => of !== undefined && (!name.endsWith("_at_ms") || of >= 0)).map(words).join(", ");
+}
 
 export async function showLog() {
 	if (!entered())
@@ -12,8 +20,7 @@ export async function showLog() {
 
 	showRows(byId("log").tBodies[0], rows.map((row) =>
 		element("tr", {}, element("td", {}, local(row.at)), element("td", {}, row.actor), element("th", { scope: "row" }, row.action),
-			element("td", {}, row.subject ?? ""), element("td", { class: "detail" }, Object.entries(row.detail).filter(([name, of]) => !name.endsWith("_at_ms") || of >= 0)
-				.map(([name, of]) => name.endsWith("_at_ms") ? `${name.slice(0, -3)} ${local(of)}` : `${name} ${of}`).join(", ")))));
+			element("td", {}, row.subject ?? ""), element("td", { class: "detail" }, detailOf(row.detail)))));
 	byId("log-none").hidden = rows.length > 0;
 }
 

@@ -47,6 +47,7 @@ def test_a_sale_is_opened_paused_resumed_and_ended(shop, window):
     view.await_text("#sale-state", "ended")
     assert not [button for button in view.all("[data-move]") if button.is_displayed()], "nothing is offered that it does not allow"
     wait_until(lambda: "sale.end" in view.text("#log tbody"), 30, "the end in the log")
+    assert "rate none" in view.text("#log tbody") and "price €179.00" in view.text("#log tbody")
 
 
 def drawn(view):

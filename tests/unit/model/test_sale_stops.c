@@ -52,8 +52,8 @@ static void test_of_more_stops_than_are_kept_none_is_answered_unseen(void **stat
 	struct sale_release release = {.stops = 2, .before_count = SALE_STOPS_KEPT};
 
 	(void)state;
-	for (uint8_t i = 0; i < SALE_STOPS_KEPT; i++)
-		release.before[i] = id(i + 3);
+	for (uint32_t i = 0; i < SALE_STOPS_KEPT; i++)
+		release.before[i] = id((uint8_t)(i + 3));
 	assert_true(sale_release_answers(&release, &stops));
 	release.stops = 1; /* of the second nobody knows the request any more */
 	assert_false(sale_release_answers(&release, &stops));

@@ -2,8 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/lines.h"
 #include "base/lock.h"
+
+static const int64_t LOOK_MAX_NS = 500000000;
 
 struct sale_table {
 	atomic_uint references;
@@ -24,6 +27,7 @@ struct sale_catalog {
 	struct sale_table *table;
 	_Atomic uint64_t generation;
 	atomic_bool whole;
+	_Atomic int64_t looks_ns; /* monotonic, when the look began that goes on; 0: none does */
 	struct braked *braked;
 	size_t braked_count;
 };
@@ -265,6 +269,18 @@ bool sale_catalog_is_whole(const struct sale_catalog *catalog)
 void sale_catalog_set_whole(struct sale_catalog *catalog, bool whole)
 {
 	atomic_store(&catalog->whole, whole);
+}
+
+void sale_catalog_looks(struct sale_catalog *catalog, bool looks)
+{
+	atomic_store(&catalog->looks_ns, looks ? clock_mono_ns() : 0);
+}
+
+bool sale_catalog_waits(const struct sale_catalog *catalog)
+{
+	const int64_t since_ns = atomic_load_explicit(&catalog->looks_ns, memory_order_relaxed);
+
+	return since_ns != 0 && clock_mono_ns() - since_ns > LOOK_MAX_NS;
 }
 
 int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number)

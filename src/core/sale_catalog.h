@@ -60,6 +60,13 @@ bool sale_catalog_is_whole(const struct sale_catalog *catalog);
 void sale_catalog_set_whole(struct sale_catalog *catalog, bool whole);
 
 /*
+ * Told by who follows the ledger's changes, before and behind each look; whether such a look has
+ * waited for long now, so that one more would wait as well. Any thread.
+ */
+void sale_catalog_looks(struct sale_catalog *catalog, bool looks);
+bool sale_catalog_waits(const struct sale_catalog *catalog);
+
+/*
  * What an operator has told the stock, and the ledger may not have yet: it counts more than the
  * state that the ledger has, also of what is put later, until it is told otherwise. STOP: what is
  * open or armed is paused. GO: what is paused is open, where the release answers the stops that the

@@ -1,5 +1,6 @@
 /* What moves a sale from one state to the next, with the stock that it needs for that. */
 #include <stdlib.h>
+#include "base/clock.h"
 #include "core/brake.h"
 #include "core/preheat.h"
 #include "core/sale_changes.h"
@@ -156,15 +157,6 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 	return r;
 }
 
-/*
- * A stock forgets whose changes it has had: one in memory with each restart. A late retry would let
- * a sale go on that somebody has stopped since. Where the ledger cannot be asked, nobody waits.
- */
-static bool was_let_go_on(const struct sale_control *control, const struct ledger_actor *actor)
-{
-	return sale_control_asked_before(control, actor) == SALE_CONTROL_REPEATED;
-}
-
 /* The stops that the ledger had counted when this process heard of the sale last. */
 static struct sale_stops known_stops(const struct sale_control *control, uint32_t number, bool *paused)
 {
@@ -172,7 +164,7 @@ static struct sale_stops known_stops(const struct sale_control *control, uint32_
 	const struct sale_entry *entry = sale_table_find_number(table, number);
 	const struct sale_stops stops = entry ? entry->sale->stops : (struct sale_stops){.count = 0};
 
-	*paused = entry && entry->ledger_state == SALE_PAUSED;
+	*paused = entry && entry->sale->state == SALE_PAUSED;
 	sale_table_unref(table);
 	return stops;
 }
@@ -183,29 +175,51 @@ static struct sale_stops known_stops(const struct sale_control *control, uint32_
  */
 static uint32_t count_stops(const struct sale_control *control, uint32_t number)
 {
-	struct ledger *ledger = control->settings.ledger;
+	const struct sale_control_settings *settings = &control->settings;
 	bool paused;
 	uint32_t stops = known_stops(control, number, &paused).count;
 	struct sale *sale = NULL;
 
-	if (ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale) == LEDGER_DONE)
+	if (!sale_catalog_waits(settings->catalog) &&
+	    settings->ledger->ops->sale_get(settings->ledger, number, SLICE_NULL, &sale) == LEDGER_DONE)
 		stops = sale->stops.count;
 	free(sale);
 	return stops;
 }
 
+/*
+ * A stock forgets whose changes it has had: one in memory with each restart. A late retry would let
+ * a sale go on that somebody has stopped since. Where the ledger cannot be asked, nobody waits.
+ */
+static bool was_let_go_on(const struct sale_control *control, const struct ledger_actor *actor)
+{
+	return !sale_catalog_waits(control->settings.catalog) && sale_control_asked_before(control, actor) == SALE_CONTROL_REPEATED;
+}
+
+/* Who made it was told that nobody knows, and may have stopped the sale since. */
+static bool is_late(const struct ledger_actor *actor)
+{
+	return actor->until_ns && clock_mono_ns() >= actor->until_ns;
+}
+
 static int let_go_on(const struct sale_control *control, uint32_t number, const struct ledger_actor *actor)
 {
+	uint32_t stops;
+
 	if (was_let_go_on(control, actor))
 		return SALE_CONTROL_REPEATED;
-	return sale_control_by_stock(control, brake_set(control->settings.stock, control->settings.catalog, number, false,
-							count_stops(control, number), actor));
+	stops = count_stops(control, number);
+	if (is_late(actor))
+		return SALE_CONTROL_UNKNOWN;
+	return sale_control_by_stock(control,
+				     brake_set(control->settings.stock, control->settings.catalog, number, false, stops, actor));
 }
 
 /*
  * Asks nobody whether it was made before. A stock that has forgotten its history takes an old one
- * for a new one, until somebody puts the history back in which it was released since. So of what
- * the ledger has, only what it is paused by goes to the stock again, which it may not have reached.
+ * for a new one, until somebody puts the history back in which it was released since. So what the
+ * ledger has goes to the stock again only where the sale is paused, for that may not have reached
+ * it.
  */
 static int stop(const struct sale_control *control, uint32_t number, const struct ledger_actor *actor)
 {
@@ -214,7 +228,7 @@ static int stop(const struct sale_control *control, uint32_t number, const struc
 	const bool counted = actor->request && sale_stops_has(&stops, &actor->request->id);
 	int r = SALE_CONTROL_DONE;
 
-	if (counted && !(paused && sale_stops_is_newest(&stops, &actor->request->id)))
+	if (counted && !paused)
 		return SALE_CONTROL_REPEATED;
 	/* A stop that was made while the stock was away, and somebody has said otherwise since. */
 	if (actor->request && brake_has_lost(control->settings.stock, number, &actor->request->id))

@@ -200,7 +200,7 @@ struct ledger_task *ledger_task_new_with_body(struct gate_request *request, void
 
 static enum reply_retry retry_of(const struct ledger_task *task)
 {
-	if (task->class == TASK_BRAKE && !task->has_key)
+	if ((task->class == TASK_STOP || task->class == TASK_RELEASE) && !task->has_key)
 		return RETRY_STATES;
 	if (task->action)
 		return reply_retry_of(task->action, task->order.extend_to_ms != 0 || task->has_key);
@@ -318,6 +318,7 @@ struct ledger_actor ledger_task_actor(struct ledger_task *task)
 		.reason = task->action ? slice_of(task->order.reason) : SLICE_NULL,
 		.now_ms = clock_wall_ms(),
 		.request = uuid_is_null(&task->request.id) ? NULL : &task->request,
+		.until_ns = task->pending.deadline_ns,
 	};
 }
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include "base/lock.h"
 
-enum { LEDGER_READERS_MAX = 9 };
+enum { LEDGER_READERS_MAX = 10 };
 
 struct reader_pool {
 	struct lock lock;

@@ -136,16 +136,29 @@ static int count_stop(struct transaction *transaction, const struct sale_moving 
 	return transaction->rows->sales->write_stops(transaction, moving->sale, &head->stops);
 }
 
-/* It is there already. */
+static int answer_stops(struct transaction *transaction, const struct sale_moving *moving, struct sale_head *head)
+{
+	head->stops.answered = head->stops.count;
+	return transaction->rows->sales->write_stops(transaction, moving->sale, &head->stops);
+}
+
+/*
+ * It is there already. A stop is in the log all the same: the sale may be paused by it alone, when
+ * a release has answered the others.
+ */
 static int stay(struct transaction *transaction, struct sale_moving *moving, struct sale_head *head)
 {
+	const struct record_rows *records = transaction->rows->records;
 	const struct ledger_actor *actor = moving->actor;
-	int result = moving->action == SALE_PAUSE ? count_stop(transaction, moving, head) : 0;
+	int result;
 
 	moving->told = LEDGER_ALREADY;
+	if (moving->action == SALE_PAUSE) {
+		result = count_stop(transaction, moving, head);
+		return result ? result : records->write_log(transaction, actor, ACTION_SALE_PAUSE, slice_of(head->id), SLICE("{}"));
+	}
 	/* Asked again after somebody has moved it on, it must not move it back. */
-	return result == 0 && actor->request ? transaction->rows->records->write_request(transaction, actor->request, actor->now_ms)
-					     : result;
+	return actor->request ? records->write_request(transaction, actor->request, actor->now_ms) : 0;
 }
 
 static int move(struct transaction *transaction, void *request)
@@ -175,6 +188,8 @@ static int move(struct transaction *transaction, void *request)
 	}
 	if (moving->action == SALE_PAUSE)
 		result = count_stop(transaction, moving, &head);
+	else if (moving->action == SALE_RESUME)
+		result = answer_stops(transaction, moving, &head);
 	if (moving->action == SALE_DISARM)
 		result = end_epoch_unsold(transaction, moving->sale, moving->epoch);
 	if (result == 0)

@@ -20,9 +20,9 @@ struct slice sale_stops_bytes(const struct sale_stops *stops)
 	return (struct slice){(const char *)stops->requests, kept_of(stops) * sizeof(stops->requests[0])};
 }
 
-void sale_stops_read(struct sale_stops *stops, uint32_t count, struct slice requests)
+void sale_stops_read(struct sale_stops *stops, uint32_t count, uint32_t answered, struct slice requests)
 {
-	*stops = (struct sale_stops){.count = count};
+	*stops = (struct sale_stops){.count = count, .answered = answered};
 	if (requests.size && requests.size == sale_stops_bytes(stops).size)
 		memcpy(stops->requests, requests.data, requests.size);
 }
@@ -40,15 +40,11 @@ bool sale_stops_has(const struct sale_stops *stops, const struct uuid *request)
 	return is_among(stops->requests, kept_of(stops), request);
 }
 
-bool sale_stops_is_newest(const struct sale_stops *stops, const struct uuid *request)
-{
-	return stops->count > 0 && uuid_equal(&stops->requests[kept_of(stops) - 1], request);
-}
-
 bool sale_release_answers(const struct sale_release *release, const struct sale_stops *stops)
 {
 	const uint32_t kept = kept_of(stops);
-	const uint32_t unknown = stops->count > release->stops ? stops->count - release->stops : 0;
+	const uint32_t known = release->stops > stops->answered ? release->stops : stops->answered;
+	const uint32_t unknown = stops->count > known ? stops->count - known : 0;
 
 	if (unknown > kept)
 		return false;

@@ -5,8 +5,8 @@
  * stop that the stock could not be told of at once. So the ledger's order is not the one in which
  * they were made, and no clock says it (nothing compares two machines' clocks). A release therefore
  * carries how many stops its process knew the ledger to have, and its place in the stock's history.
- * It answers what was counted by then, and what lies before it in the history: a stop that is
- * neither may be newer, and wins.
+ * It answers what was counted by then, and what lies before it in the history; what an earlier
+ * release has answered needs none. A stop that is none of these may be newer, and wins.
  */
 #pragma once
 
@@ -19,6 +19,7 @@
 enum { SALE_STOPS_KEPT = 16 };
 
 struct sale_stops {
+	uint32_t answered;                     /* by the release that let it go on last: all up to this one */
 	uint32_t count;                        /* all there ever were, also of a sale that was paused already */
 	struct uuid requests[SALE_STOPS_KEPT]; /* of the newest, oldest first; null: it had no key */
 };
@@ -30,12 +31,11 @@ struct sale_release {
 };
 
 void sale_stops_add(struct sale_stops *stops, const struct uuid *request);
-/* Whether it is one of those that are kept; whether it is the last of all. */
+/* Whether it is one of those that are kept. */
 bool sale_stops_has(const struct sale_stops *stops, const struct uuid *request);
-bool sale_stops_is_newest(const struct sale_stops *stops, const struct uuid *request);
 /* The requests that are kept, one behind the other; borrowed. */
 struct slice sale_stops_bytes(const struct sale_stops *stops);
 /* From what was kept so. Requests that are not as many as they should be are not known. */
-void sale_stops_read(struct sale_stops *stops, uint32_t count, struct slice requests);
+void sale_stops_read(struct sale_stops *stops, uint32_t count, uint32_t answered, struct slice requests);
 /* Whether no stop may be newer than the release. */
 bool sale_release_answers(const struct sale_release *release, const struct sale_stops *stops);

@@ -171,6 +171,7 @@ struct ledger_actor {
 	struct slice reason; /* why it changes an order; empty: it does not say, or changes none */
 	int64_t now_ms;
 	struct ledger_request *request; /* NULL: it has no key */
+	int64_t until_ns; /* monotonic: then nobody waits for the answer any more, and a release is not made; 0: no end */
 };
 
 /*

@@ -112,7 +112,9 @@ int catalog_follow(struct ledger *ledger, struct stock *stock, struct sale_catal
 	int r;
 
 	do {
+		sale_catalog_looks(catalog, true);
 		r = ledger->ops->sales_changed(ledger, *change, page, PAGE, &count);
+		sale_catalog_looks(catalog, false);
 		if (r == 0)
 			r = put_page(catalog, stock, page, count, live_since_ms, change);
 	} while (r == 0 && count == PAGE);

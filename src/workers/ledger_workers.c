@@ -19,8 +19,8 @@ struct ledger_workers {
 const char *ledger_workers_class_name(enum task_class class)
 {
 	static const char *const names[TASK_CLASSES] = {
-		[TASK_BRAKE] = "brake", [TASK_SETTLE] = "settle", [TASK_CHANGE] = "change", [TASK_LOOKUP] = "lookup",
-		[TASK_LIST] = "list",   [TASK_FEED] = "feed",     [TASK_AUDIT] = "audit",
+		[TASK_STOP] = "stop",     [TASK_RELEASE] = "release", [TASK_SETTLE] = "settle", [TASK_CHANGE] = "change",
+		[TASK_LOOKUP] = "lookup", [TASK_LIST] = "list",       [TASK_FEED] = "feed",     [TASK_AUDIT] = "audit",
 	};
 
 	return names[class];

@@ -12,13 +12,14 @@
  * with what may take long; and audits step back from the cores where others want them.
  */
 enum task_class {
-	TASK_BRAKE,  /* pause and resume: 50 ms, whatever else is asked */
-	TASK_SETTLE, /* what a settlement needs of the ledger: late confirms, refunds, an order that the stock has no more */
-	TASK_CHANGE, /* what else operators change */
-	TASK_LOOKUP, /* one row by its id */
-	TASK_LIST,   /* pages of many rows */
-	TASK_FEED,   /* pages of what happened: whoever follows it asks all the time */
-	TASK_AUDIT,  /* all rows: minutes in a large ledger */
+	TASK_STOP,    /* pause: it waits for no ledger, whatever else is asked */
+	TASK_RELEASE, /* resume: the ledger is asked which stops it answers */
+	TASK_SETTLE,  /* what a settlement needs of the ledger: late confirms, refunds, an order that the stock has no more */
+	TASK_CHANGE,  /* what else operators change */
+	TASK_LOOKUP,  /* one row by its id */
+	TASK_LIST,    /* pages of many rows */
+	TASK_FEED,    /* pages of what happened: whoever follows it asks all the time */
+	TASK_AUDIT,   /* all rows: minutes in a large ledger */
 	TASK_CLASSES,
 };
 

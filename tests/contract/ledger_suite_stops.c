@@ -42,7 +42,7 @@ static void assert_stops(struct kit *kit, enum sale_state state, uint32_t count,
 
 	assert_int_equal(sale->state, state);
 	assert_int_equal(sale->stops.count, count);
-	assert_true(sale_stops_is_newest(&sale->stops, newest));
+	assert_memory_equal(sale_stops_bytes(&sale->stops).data + (count - 1) * sizeof(*newest), newest, sizeof(*newest));
 	free(sale);
 }
 

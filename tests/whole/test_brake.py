@@ -209,6 +209,31 @@ def test_the_stop_waits_for_no_list_and_no_audit(pair):
             assert not report.is_alive(), "a request without an end"
 
 
+def test_a_stop_waits_for_no_release_that_asks_the_ledger(pair):
+    """
+    A release asks which stops it answers, of a ledger that may not answer for long: every stop
+    stood behind it.
+    """
+    a = pair.gates[0]
+    assert a.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
+    wait_until(lambda: in_ledger(pair) == PAUSED, 20, "the stop in the ledger")
+    asks = (
+        f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{pair.database}' AND wait_event_type = 'Lock'"
+        " AND query LIKE '%FROM sales WHERE number = $1'"
+    )
+    stopped = lambda: next((r for r in [a.operate("POST", "/v1/sales/drop/pause")] if r.status == 200), None)  # noqa: E731
+    with locked(pair.postgres, pair.database, "LOCK TABLE penstock.sales IN ACCESS EXCLUSIVE MODE"):
+        release = threading.Thread(target=lambda: a.operate("POST", "/v1/sales/drop/resume"))
+        release.start()
+        wait_until(lambda: int(pair.postgres.sql(asks, "postgres")[0][0]) > 0, 10, "the release's look at the ledger")
+        answer, seconds = timed(lambda: wait_until(stopped, 10, "the stop"))
+        assert answer.json["state"] == "paused", answer.body
+        print(f"pause beside a release that waits for the ledger: {seconds * 1000:.1f} ms")
+        release.join()
+    pair.settle()
+    a.audit()
+
+
 def test_an_unknown_end_of_a_resume_says_what_sending_it_again_does(pair):
     gate = pair.gates[0]
     assert gate.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"

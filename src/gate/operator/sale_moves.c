@@ -191,7 +191,7 @@ void operator_sales_brake(struct gate_request *request)
 		return;
 	ledger_task_own_request(task); /* of the stock, and of the ledger where the stock cannot be told */
 	if (brakes) {
-		task->class = TASK_BRAKE;
+		task->class = request->argument == SALE_PAUSE ? TASK_STOP : TASK_RELEASE;
 		task->brake.sale = entry->sale->number;
 	}
 	ledger_task_send(request, task);

@@ -274,7 +274,7 @@ int postgres_audit(struct ledger *base, struct ledger_audit *audit)
 int postgres_payments_shared(struct ledger *base, int64_t *count)
 {
 	PGresult *result;
-	int end = pg_read(postgres_ledger_of(base), payments_sql, NULL, &result);
+	int end = pg_read(postgres_ledger_of(base), PG_TRIP_ROWS, payments_sql, NULL, &result);
 
 	if (end < 0)
 		return end;

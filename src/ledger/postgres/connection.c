@@ -13,6 +13,7 @@ enum {
 	 * does not run while a COMMIT waits for replicas, which is what takes longest.
 	 */
 	WRITE_TRIP_MS = 5000,
+	ROW_TRIP_MS = 5000, /* likewise: whoever asks for a row by its key waits for it */
 	WRITE_LOCK_MS = 2000,
 	WRITE_SILENCE_MS = 10000, /* of a process that sleeps in the middle of a transaction, whose locks others wait for */
 	READ_TRIP_MS = 600000,    /* an audit of many million orders */
@@ -20,6 +21,11 @@ enum {
 };
 
 static const int64_t REFUSAL_NS = 2000000000; /* to say no */
+
+void pg_bound(struct pg_connection *connection, enum pg_trip trip)
+{
+	connection->timeout_ns = (trip == PG_TRIP_ROW ? ROW_TRIP_MS : READ_TRIP_MS) * INT64_C(1000000);
+}
 
 /* --- Opening --- */
 

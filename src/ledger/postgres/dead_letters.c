@@ -25,7 +25,7 @@ int postgres_dead_letters(struct ledger *base, int64_t after, struct ledger_dead
 	*count = 0;
 	pg_put_int(&params, after);
 	pg_put_int(&params, (int64_t)max);
-	end = pg_read(postgres_ledger_of(base),
+	end = pg_read(postgres_ledger_of(base), PG_TRIP_ROWS,
 		      "SELECT number, at_ms, reason, event FROM dead_letters WHERE number > $1 ORDER BY number LIMIT $2", &params,
 		      &result);
 	if (end < 0)

@@ -84,7 +84,7 @@ int postgres_item_get(struct ledger *base, struct slice sku, struct ledger_item 
 	int end;
 
 	pg_put_text(&params, sku);
-	end = pg_read(postgres_ledger_of(base), select_item, &params, &result);
+	end = pg_read(postgres_ledger_of(base), PG_TRIP_ROW, select_item, &params, &result);
 	if (end < 0)
 		return end;
 	if (PQntuples(result) == 0)
@@ -104,7 +104,7 @@ int postgres_items(struct ledger *base, struct slice after, struct ledger_item *
 	*count = 0;
 	pg_put_text(&params, after);
 	pg_put_int(&params, (int64_t)max);
-	end = pg_read(postgres_ledger_of(base), select_items, &params, &result);
+	end = pg_read(postgres_ledger_of(base), PG_TRIP_ROWS, select_items, &params, &result);
 	if (end < 0)
 		return end;
 	for (int row = 0; row < PQntuples(result); row++)

@@ -82,7 +82,7 @@ int postgres_log_rows(struct ledger *base, const struct ledger_log_filter *filte
 	pg_put_text(&params, filter->action);
 	pg_put_int(&params, filter->kind);
 	pg_put_int(&params, (int64_t)max);
-	end = pg_read(postgres_ledger_of(base), filter->newest_first ? select_newest : select_oldest, &params, &result);
+	end = pg_read(postgres_ledger_of(base), PG_TRIP_ROWS, filter->newest_first ? select_newest : select_oldest, &params, &result);
 	if (end < 0)
 		return end;
 	for (int i = 0; i < PQntuples(result); i++) {

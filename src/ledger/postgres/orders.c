@@ -111,7 +111,7 @@ int postgres_order_get(struct ledger *base, const struct uuid *id, struct ledger
 
 	pg_put_uuid(&params, id);
 	pg_put_int(&params, uuid_tag(id));
-	end = pg_read(postgres_ledger_of(base), select_order, &params, &result);
+	end = pg_read(postgres_ledger_of(base), PG_TRIP_ROW, select_order, &params, &result);
 	if (end < 0)
 		return end;
 	end = PQntuples(result) == 0 ? LEDGER_NOT_FOUND : read_order(result, 0, order);
@@ -150,7 +150,7 @@ int postgres_orders(struct ledger *base, const struct ledger_order_filter *filte
 		pg_put_text(&params, filter->payment.size ? filter->payment : filter->reference);
 	if (indexed)
 		pg_put_text(&params, filter->payment.size ? filter->reference : SLICE(""));
-	end = pg_read(postgres_ledger_of(base), statement_of(filter), &params, &result);
+	end = pg_read(postgres_ledger_of(base), PG_TRIP_ROWS, statement_of(filter), &params, &result);
 	if (end < 0)
 		return end;
 	for (int row = 0; row < PQntuples(result) && end == 0; row++) {

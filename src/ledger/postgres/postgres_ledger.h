@@ -211,10 +211,11 @@ int pg_reader_end(struct postgres_ledger *ledger, struct pg_reader *reader, int 
  * One statement on a reader: 0 with *result, to be cleared, or negative. Where the connection turns
  * out to be dead, once more on a fresh one.
  */
-int pg_read(struct postgres_ledger *ledger, const char *sql, const struct pg_params *params, PGresult **result) MUST_CHECK;
+int pg_read(struct postgres_ledger *ledger, enum pg_trip trip, const char *sql, const struct pg_params *params,
+	    PGresult **result) MUST_CHECK;
 /* Several at one moment. */
-int pg_read_snapshot(struct postgres_ledger *ledger, const char *const *sql, const struct pg_params *params, size_t count,
-		     PGresult **results) MUST_CHECK;
+int pg_read_snapshot(struct postgres_ledger *ledger, enum pg_trip trip, const char *const *sql, const struct pg_params *params,
+		     size_t count, PGresult **results) MUST_CHECK;
 
 /* --- migrate.c --- */
 

@@ -59,8 +59,8 @@ int pg_reader_end(struct postgres_ledger *ledger, struct pg_reader *reader, int 
 	return result;
 }
 
-int pg_read_snapshot(struct postgres_ledger *ledger, const char *const *sql, const struct pg_params *params, size_t count,
-		     PGresult **results)
+int pg_read_snapshot(struct postgres_ledger *ledger, enum pg_trip trip, const char *const *sql, const struct pg_params *params,
+		     size_t count, PGresult **results)
 {
 	PGresult *all[PG_TRIP_MAX];
 	struct pg_reader *reader;
@@ -75,6 +75,7 @@ int pg_read_snapshot(struct postgres_ledger *ledger, const char *const *sql, con
 		result = pg_reader_begin(ledger, &reader);
 		if (result < 0)
 			return result;
+		pg_bound(&reader->connection, trip);
 		pg_add(&reader->connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL);
 		for (size_t i = 0; i < count; i++)
 			pg_add(&reader->connection, sql[i], params ? &params[i] : NULL);
@@ -89,7 +90,7 @@ int pg_read_snapshot(struct postgres_ledger *ledger, const char *const *sql, con
 	return 0;
 }
 
-int pg_read(struct postgres_ledger *ledger, const char *sql, const struct pg_params *params, PGresult **result)
+int pg_read(struct postgres_ledger *ledger, enum pg_trip trip, const char *sql, const struct pg_params *params, PGresult **result)
 {
 	struct pg_reader *reader;
 	int end = -ENOTCONN;
@@ -98,6 +99,7 @@ int pg_read(struct postgres_ledger *ledger, const char *sql, const struct pg_par
 		end = pg_reader_begin(ledger, &reader);
 		if (end < 0)
 			return end;
+		pg_bound(&reader->connection, trip);
 		end = pg_reader_end(ledger, reader, pg_outcome(pg_query(&reader->connection, sql, params, result), -EIO));
 	}
 	return end;

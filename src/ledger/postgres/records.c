@@ -106,7 +106,7 @@ int postgres_request_find(struct ledger *base, struct ledger_request *request)
 	int end;
 
 	pg_put_uuid(&params, &request->id);
-	end = pg_read(postgres_ledger_of(base), select_request, &params, &result);
+	end = pg_read(postgres_ledger_of(base), PG_TRIP_ROW, select_request, &params, &result);
 	if (end < 0)
 		return end;
 	end = read_request(result, request);
@@ -176,7 +176,7 @@ int postgres_relay_get(struct ledger *base, struct slice name, struct ledger_rel
 	int end;
 
 	pg_put_text(&params, name);
-	end = pg_read(postgres_ledger_of(base), select_relay, &params, &result);
+	end = pg_read(postgres_ledger_of(base), PG_TRIP_ROW, select_relay, &params, &result);
 	if (end < 0)
 		return end;
 	take_relay(result, name, relay);

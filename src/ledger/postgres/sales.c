@@ -59,7 +59,7 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 
 	pg_put_int(&params, sale);
 	end = pg_outcome(pg_query(pg_connection_of(transaction),
-				  "SELECT id, version, state, opened::integer, stops, stop_requests FROM sales WHERE number = $1",
+				  "SELECT id, version, state, opened::integer, stops, stops_answered, stop_requests FROM sales WHERE number = $1",
 				  &params, &result),
 			 -EIO);
 	if (end < 0)
@@ -71,7 +71,8 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 		head->version = (uint32_t)pg_get_int(result, 0, 1);
 		head->state = (enum sale_state)pg_get_int(result, 0, 2);
 		head->opened = pg_get_int(result, 0, 3) != 0;
-		sale_stops_read(&head->stops, (uint32_t)pg_get_int(result, 0, 4), pg_get_slice(result, 0, 5));
+		sale_stops_read(&head->stops, (uint32_t)pg_get_int(result, 0, 4), (uint32_t)pg_get_int(result, 0, 5),
+				pg_get_slice(result, 0, 6));
 	}
 	PQclear(result);
 	return end;
@@ -135,10 +136,12 @@ static int write_stops(struct transaction *transaction, uint32_t sale, const str
 
 	pg_put_int(&params, sale);
 	pg_put_int(&params, stops->count);
+	pg_put_int(&params, stops->answered);
 	pg_put_bytes(&params, sale_stops_bytes(stops));
 	pg_put_int(&params, work->change);
 	return pg_outcome(pg_do(work->connection,
-				"UPDATE sales SET stops = $2, stop_requests = $3, change = $4 WHERE number = $1", &params),
+				"UPDATE sales SET stops = $2, stops_answered = $3, stop_requests = $4, change = $5 WHERE number = $1",
+				&params),
 			  -EIO);
 }
 

@@ -8,7 +8,7 @@
 #define SALE_COLUMNS                                                                                                                  \
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \
 	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change, scheduled, announced, opened,"        \
-	" stops, stop_requests,"                                                                                                      \
+	" stops, stops_answered, stop_requests,"                                                                                      \
 	" (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
 #define LOT_ROWS                                                                                                         \
 	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale," \
@@ -33,7 +33,7 @@ static const char *const listed[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE "
 /* The sale of a row, its lots still empty; NULL when out of memory. */
 static struct sale *read_sale(const PGresult *result, int row)
 {
-	uint32_t lot_count = (uint32_t)pg_get_int(result, row, 24);
+	uint32_t lot_count = (uint32_t)pg_get_int(result, row, 25);
 	struct sale *sale = calloc(1, sizeof(*sale) + lot_count * sizeof(sale->lots[0]));
 
 	if (!sale)
@@ -60,7 +60,8 @@ static struct sale *read_sale(const PGresult *result, int row)
 	sale->scheduled = pg_get_int(result, row, 19) != 0;
 	sale->announced = pg_get_int(result, row, 20) != 0;
 	sale->opened = pg_get_int(result, row, 21) != 0;
-	sale_stops_read(&sale->stops, (uint32_t)pg_get_int(result, row, 22), pg_get_slice(result, row, 23));
+	sale_stops_read(&sale->stops, (uint32_t)pg_get_int(result, row, 22), (uint32_t)pg_get_int(result, row, 23),
+			pg_get_slice(result, row, 24));
 	sale->lot_count = lot_count;
 	return sale;
 }
@@ -100,15 +101,15 @@ struct sale *pg_sale_read(PGresult *const results[static 2], int *end)
 	return NULL;
 }
 
-static int read_page(struct postgres_ledger *ledger, const char *const sql[static 2], const struct pg_params *params,
-		     struct sale **sales, size_t *count)
+static int read_page(struct postgres_ledger *ledger, enum pg_trip trip, const char *const sql[static 2],
+		     const struct pg_params *params, struct sale **sales, size_t *count)
 {
 	const struct pg_params both[] = {*params, *params};
 	PGresult *results[2];
 	int end, lot_row = 0;
 
 	*count = 0;
-	end = pg_read_snapshot(ledger, sql, both, 2, results);
+	end = pg_read_snapshot(ledger, trip, sql, both, 2, results);
 	if (end < 0)
 		return end;
 	for (int row = 0; row < PQntuples(results[0]) && end == 0; row++) {
@@ -135,7 +136,7 @@ int postgres_sale_get(struct ledger *base, uint32_t number, struct slice id, str
 		pg_put_int(&params, number);
 	else
 		pg_put_text(&params, id);
-	end = read_page(postgres_ledger_of(base), number ? pg_sale_by_number : by_id, &params, sale, &count);
+	end = read_page(postgres_ledger_of(base), PG_TRIP_ROW, number ? pg_sale_by_number : by_id, &params, sale, &count);
 	if (end < 0)
 		*sale = NULL;
 	return end == 0 && count == 0 ? LEDGER_NOT_FOUND : end;
@@ -148,7 +149,7 @@ int postgres_sales(struct ledger *base, uint32_t after, int64_t live_since_ms, s
 	pg_put_int(&params, after);
 	pg_put_int(&params, live_since_ms);
 	pg_put_int(&params, (int64_t)max);
-	return read_page(postgres_ledger_of(base), listed, &params, sales, count);
+	return read_page(postgres_ledger_of(base), PG_TRIP_ROWS, listed, &params, sales, count);
 }
 
 int postgres_sales_changed(struct ledger *base, uint64_t after, struct sale **sales, size_t max, size_t *count)
@@ -157,5 +158,5 @@ int postgres_sales_changed(struct ledger *base, uint64_t after, struct sale **sa
 
 	pg_put_int(&params, (int64_t)after);
 	pg_put_int(&params, (int64_t)max);
-	return read_page(postgres_ledger_of(base), changed, &params, sales, count);
+	return read_page(postgres_ledger_of(base), PG_TRIP_ROWS, changed, &params, sales, count);
 }

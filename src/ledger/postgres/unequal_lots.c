@@ -25,7 +25,7 @@ void pg_unequal_lot_read(const PGresult *result, int row, struct ledger_unequal_
 int postgres_lots_unequal(struct ledger *base, struct ledger_unequal_lot *lots, size_t max, size_t *count)
 {
 	PGresult *result;
-	int end = pg_read(postgres_ledger_of(base), pg_unequal_lots_sql, NULL, &result);
+	int end = pg_read(postgres_ledger_of(base), PG_TRIP_ROWS, pg_unequal_lots_sql, NULL, &result);
 
 	*count = 0;
 	if (end < 0)

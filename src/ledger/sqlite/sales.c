@@ -83,7 +83,8 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(
-		connection, "SELECT id, version, state, opened, stops, stop_requests FROM sales WHERE number = ?1", &statement);
+		connection, "SELECT id, version, state, opened, stops, stops_answered, stop_requests FROM sales WHERE number = ?1",
+		&statement);
 
 	if (result < 0)
 		return result;
@@ -95,7 +96,8 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 	head->version = (uint32_t)sqlite3_column_int64(statement, 1);
 	head->state = (enum sale_state)sqlite3_column_int64(statement, 2);
 	head->opened = sqlite3_column_int64(statement, 3) != 0;
-	sale_stops_read(&head->stops, (uint32_t)sqlite3_column_int64(statement, 4), sqlite_column_slice(statement, 5));
+	sale_stops_read(&head->stops, (uint32_t)sqlite3_column_int64(statement, 4), (uint32_t)sqlite3_column_int64(statement, 5),
+			sqlite_column_slice(statement, 6));
 	sqlite3_reset(statement);
 	return 0;
 }
@@ -156,14 +158,15 @@ static int write_stops(struct transaction *transaction, uint32_t sale, const str
 {
 	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(connection, "UPDATE sales SET stops = ?2, stop_requests = ?3 WHERE number = ?1",
-					       &statement);
+	int result = sqlite_connection_prepare(
+		connection, "UPDATE sales SET stops = ?2, stop_requests = ?3, stops_answered = ?4 WHERE number = ?1", &statement);
 
 	if (result < 0)
 		return result;
 	sqlite_bind_int(statement, 1, sale);
 	sqlite_bind_int(statement, 2, stops->count);
 	sqlite_bind_bytes_or_null(statement, 3, sale_stops_bytes(stops));
+	sqlite_bind_int(statement, 4, stops->answered);
 	return change_sale(connection, statement, sale);
 }
 

@@ -5,7 +5,7 @@
 #define SALE_COLUMNS                                                                                                                  \
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \
 	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change, scheduled, announced, opened,"        \
-	" stops, stop_requests,"                                                                                                      \
+	" stops, stops_answered, stop_requests,"                                                                                      \
 	" (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
 
 static const char select_by_number[] = "SELECT " SALE_COLUMNS " FROM sales WHERE number = ?1";
@@ -20,7 +20,7 @@ static const char select_changed[] = "SELECT " SALE_COLUMNS " FROM sales WHERE c
 /* The sale on the statement's row, its lots still empty; NULL when out of memory. */
 static struct sale *read_sale(sqlite3_stmt *statement)
 {
-	uint32_t lot_count = (uint32_t)sqlite3_column_int64(statement, 24);
+	uint32_t lot_count = (uint32_t)sqlite3_column_int64(statement, 25);
 	struct sale *sale = calloc(1, sizeof(*sale) + lot_count * sizeof(sale->lots[0]));
 
 	if (!sale)
@@ -47,7 +47,8 @@ static struct sale *read_sale(sqlite3_stmt *statement)
 	sale->scheduled = sqlite3_column_int64(statement, 19) != 0;
 	sale->announced = sqlite3_column_int64(statement, 20) != 0;
 	sale->opened = sqlite3_column_int64(statement, 21) != 0;
-	sale_stops_read(&sale->stops, (uint32_t)sqlite3_column_int64(statement, 22), sqlite_column_slice(statement, 23));
+	sale_stops_read(&sale->stops, (uint32_t)sqlite3_column_int64(statement, 22),
+			(uint32_t)sqlite3_column_int64(statement, 23), sqlite_column_slice(statement, 24));
 	sale->lot_count = lot_count;
 	return sale;
 }

@@ -44,6 +44,7 @@ static void write_stops(struct buffer *out, const struct sale_stops *stops)
 	const struct slice requests = sale_stops_bytes(stops);
 
 	redis_write(out, stops->count, 4);
+	redis_write(out, stops->answered, 4);
 	redis_write(out, requests.size, 2);
 	buffer_append_slice(out, requests);
 }
@@ -99,9 +100,10 @@ static int64_t read_time(struct redis_reader *row)
 static void read_stops(struct redis_reader *row, struct sale_stops *stops)
 {
 	const uint32_t count = redis_read32(row);
+	const uint32_t answered = redis_read_within(row, 4, 0, count);
 	const uint32_t size = redis_read_within(row, 2, 0, sizeof(stops->requests));
 
-	sale_stops_read(stops, count, redis_read_bytes(row, size));
+	sale_stops_read(stops, count, answered, redis_read_bytes(row, size));
 	if (sale_stops_bytes(stops).size != size)
 		redis_read_fail(row);
 }

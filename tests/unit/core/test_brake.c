@@ -441,7 +441,7 @@ static void test_a_release_from_before_a_stop_by_the_ledger_alone_moves_nothing(
 	assert_int_equal(in_ledger(house), SALE_PAUSED);
 	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
 	read_stops(house, stops, sizeof(stops));
-	assert_string_equal(stops, "-anna +olga");
+	assert_string_equal(stops, "-anna -eva +olga");            /* who has stopped it stands there */
 	assert_int_equal(brake_by(house, "olga", false, NULL), 0); /* she knows of it now */
 	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
 	assert_int_equal(care(house), 0);
@@ -539,20 +539,115 @@ static void test_a_late_retry_of_a_stop_does_nothing_though_the_stock_has_forgot
 	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
 }
 
-/* Sent again, a stop that went by the ledger alone reaches the stock. */
-static void test_a_retry_of_the_stop_that_a_sale_is_paused_by_reaches_the_stock(void **state)
+/* Sent again, a stop that went by the ledger alone reaches the stock, be it the newest or not. */
+static void test_a_retry_of_a_stop_that_a_sale_is_paused_by_reaches_the_stock(void **state)
 {
 	struct house *house = *state;
 	struct uuid_generator ids = {0};
-	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)}, other = {.id = uuid_make(&ids, 1, 1)};
 	struct stock_brake brake;
 
 	house_sell(house, "drop");
 	assert_int_equal(stop_by_ledger(house, "anna", &request), LEDGER_DONE);
+	assert_int_equal(stop_by_ledger(house, "eva", &other), LEDGER_ALREADY);
 	assert_int_equal(sale_catalog_put(house->catalog, house_sale(house, "drop")), 0);
 	assert_int_equal(brake_by(house, "anna", true, &request), SALE_CONTROL_REPEATED);
 	assert_true(house->stock->ops->brake_of(house->stock, house_number(house, "drop"), &brake));
 	assert_true(brake.stopped);
+}
+
+/* Buyers heard that it is not open, for good: the keeper had no use for a stop that it knew. */
+static void test_a_retry_of_a_stop_that_is_released_does_nothing_before_the_ledger_knows(void **state)
+{
+	struct house *house = *state;
+	struct uuid_generator ids = {0};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+
+	house_sell(house, "drop");
+	assert_int_equal(stop_by_ledger(house, "anna", &request), LEDGER_DONE);
+	assert_int_equal(sale_catalog_put(house->catalog, house_sale(house, "drop")), 0);
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0);
+	assert_int_equal(brake_by(house, "anna", true, &request), SALE_CONTROL_REPEATED);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(in_ledger(house), SALE_OPEN);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+}
+
+/*
+ * Another gate writes each change; the first stop was pushed out of the history, and in the way of
+ * each release.
+ */
+static void test_a_gate_without_a_ledger_stops_a_sale_and_lets_it_go_on_often(void **state)
+{
+	struct house *house = *state;
+	const struct ledger_ops *ops = house->ledger->ops;
+	const struct ledger_actor actor = house_actor();
+	struct ledger_ops away = *ops;
+	uint32_t number;
+
+	house_sell(house, "drop");
+	number = house_number(house, "drop");
+	away.sale_get = no_sale;
+	for (int i = 0; i < 4 * STOCK_BRAKE_CHANGES; i++) {
+		struct sale *row;
+
+		house->ledger->ops = &away;
+		assert_int_equal(sale_control_brake(house->control, number, i % 2 == 0, &actor), 0);
+		house->ledger->ops = ops;
+		row = house_sale(house, "drop");
+		assert_int_equal(brake_write(house->stock, house->ledger, row), 0);
+		free(row);
+		assert_int_equal(in_ledger(house), i % 2 == 0 ? SALE_PAUSED : SALE_OPEN);
+	}
+}
+
+static int late_sale(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale)
+{
+	house_pass(3000);
+	return no_sale(ledger, number, id, sale);
+}
+
+/* Its operator was told that nobody knows, and has stopped the sale since. */
+static void test_a_release_that_waited_for_the_ledger_too_long_is_not_made(void **state)
+{
+	struct house *house = *state;
+	const struct ledger_ops *ops = house->ledger->ops;
+	struct ledger_actor actor = house_actor();
+	struct ledger_ops late = *ops;
+	uint32_t number;
+
+	house_sell(house, "drop");
+	number = house_number(house, "drop");
+	assert_int_equal(brake(house, true), 0);
+	late.sale_get = late_sale;
+	house->ledger->ops = &late;
+	actor.until_ns = clock_mono_ns() + 2000 * INT64_C(1000000);
+	assert_int_equal(sale_control_brake(house->control, number, false, &actor), SALE_CONTROL_UNKNOWN);
+	house->ledger->ops = ops;
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+}
+
+static void test_a_ledger_that_does_not_answer_is_not_asked_by_a_release(void **state)
+{
+	struct house *house = *state;
+	const struct ledger_ops *ops = house->ledger->ops;
+	struct ledger_actor actor = house_actor();
+	struct ledger_ops late = *ops;
+	uint32_t number;
+
+	house_sell(house, "drop");
+	number = house_number(house, "drop");
+	assert_int_equal(brake(house, true), 0);
+	late.sale_get = late_sale;
+	house->ledger->ops = &late;
+	sale_catalog_looks(house->catalog, true); /* and has no answer */
+	house_pass(1000);
+	actor.until_ns = clock_mono_ns() + 2000 * INT64_C(1000000);
+	assert_int_equal(sale_control_brake(house->control, number, false, &actor), 0);
+	house->ledger->ops = ops;
+	sale_catalog_looks(house->catalog, false);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
@@ -578,7 +673,11 @@ int main(void)
 		TEST(test_a_release_while_the_ledger_is_away_answers_what_its_gate_knows),
 		TEST(test_a_row_from_before_a_release_is_not_shown_when_that_is_written_down),
 		TEST(test_a_late_retry_of_a_stop_does_nothing_though_the_stock_has_forgotten_it),
-		TEST(test_a_retry_of_the_stop_that_a_sale_is_paused_by_reaches_the_stock),
+		TEST(test_a_retry_of_a_stop_that_a_sale_is_paused_by_reaches_the_stock),
+		TEST(test_a_retry_of_a_stop_that_is_released_does_nothing_before_the_ledger_knows),
+		TEST(test_a_gate_without_a_ledger_stops_a_sale_and_lets_it_go_on_often),
+		TEST(test_a_release_that_waited_for_the_ledger_too_long_is_not_made),
+		TEST(test_a_ledger_that_does_not_answer_is_not_asked_by_a_release),
 	};
 
 	return cmocka_run_group_tests_name("core: the brake", tests, NULL, NULL);

@@ -46,6 +46,22 @@ static void test_a_release_answers_what_lies_before_it_in_the_history(void **sta
 	assert_false(sale_release_answers(&release, &stops));
 }
 
+/*
+ * A gate that is cut off from the ledger may stop the sale, and let it go on, as often as it likes.
+ */
+static void test_what_an_earlier_release_has_answered_needs_no_other(void **state)
+{
+	struct sale_stops stops = stops_of(SALE_STOPS_KEPT + 2);
+	const struct sale_release release = {.stops = 0, .before_count = 1, .before = {id(SALE_STOPS_KEPT + 2)}};
+
+	(void)state;
+	assert_false(sale_release_answers(&release, &stops));
+	stops.answered = SALE_STOPS_KEPT + 1;
+	assert_true(sale_release_answers(&release, &stops));
+	stops.answered = SALE_STOPS_KEPT;
+	assert_false(sale_release_answers(&release, &stops));
+}
+
 static void test_of_more_stops_than_are_kept_none_is_answered_unseen(void **state)
 {
 	struct sale_stops stops = stops_of(SALE_STOPS_KEPT + 2);
@@ -67,17 +83,16 @@ static void test_stops_are_kept_as_bytes_and_read_again(void **state)
 	struct sale_stops read;
 
 	(void)state;
-	sale_stops_read(&read, stops.count, bytes);
+	sale_stops_read(&read, stops.count, stops.answered, bytes);
 	assert_memory_equal(&read, &stops, sizeof(read));
-	assert_true(sale_stops_is_newest(&read, &newest));
+	assert_true(sale_stops_has(&read, &newest));
 	assert_true(sale_stops_has(&read, &third));
-	assert_false(sale_stops_is_newest(&read, &third));
 	assert_false(sale_stops_has(&read, &second)); /* pushed out */
 	/*
 	 * Not as many as there should be: nobody knows whose they were, so no release answers them
 	 * unseen.
 	 */
-	sale_stops_read(&read, 2, (struct slice){bytes.data, 16});
+	sale_stops_read(&read, 2, 0, (struct slice){bytes.data, 16});
 	assert_int_equal(read.count, 2);
 	assert_false(sale_release_answers(&(struct sale_release){.stops = 1, .before_count = 1, .before = {third}}, &read));
 	assert_true(sale_release_answers(&(struct sale_release){.stops = 2}, &read));
@@ -88,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_release_answers_what_was_counted_when_it_was_made),
 		cmocka_unit_test(test_a_release_answers_what_lies_before_it_in_the_history),
+		cmocka_unit_test(test_what_an_earlier_release_has_answered_needs_no_other),
 		cmocka_unit_test(test_of_more_stops_than_are_kept_none_is_answered_unseen),
 		cmocka_unit_test(test_stops_are_kept_as_bytes_and_read_again),
 	};

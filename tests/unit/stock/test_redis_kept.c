@@ -55,6 +55,7 @@ static struct sale *make_sale(uint32_t epoch, uint64_t change)
 	sale->lots[1].item = 4;
 	sale_stops_add(&sale->stops, &(struct uuid){{7}});
 	sale_stops_add(&sale->stops, &(struct uuid){{8}});
+	sale->stops.answered = 1;
 	return sale;
 }
 

@@ -63,4 +63,5 @@ ALTER TABLE movements
 -- How often an operator has stopped it, and whose the newest stops were: a release that does not know of one of them moves nothing.
 ALTER TABLE sales
 	ADD COLUMN stops bigint NOT NULL DEFAULT 0,
+	ADD COLUMN stops_answered bigint NOT NULL DEFAULT 0, -- by the release that let it go on last: of those, so many
 	ADD COLUMN stop_requests bytea NOT NULL DEFAULT ''; -- ids of the newest ones' requests, 16 bytes each, oldest first; zeros: it had no key

@@ -82,4 +82,5 @@ INSERT INTO sale_orders_end VALUES (1, 0);
 
 -- How often an operator has stopped it, and whose the newest stops were: a release that does not know of one of them moves nothing.
 ALTER TABLE sales ADD COLUMN stops INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sales ADD COLUMN stops_answered INTEGER NOT NULL DEFAULT 0; -- by the release that let it go on last: of those, so many
 ALTER TABLE sales ADD COLUMN stop_requests BLOB; -- ids of the newest ones' requests, 16 bytes each, oldest first; zeros: it had no key

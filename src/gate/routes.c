@@ -87,6 +87,7 @@ static const struct route operator_list[] = {
 	{{HTTP_GET, "/health"}, "health", 0, INPUT_NONE, NULL, .on_loop = diagnostics_health},
 	{{HTTP_GET, "/livez"}, "livez", 0, INPUT_NONE, NULL, .on_loop = diagnostics_live, .probe = true},
 	{{HTTP_GET, "/readyz"}, "readyz", 0, INPUT_NONE, "verbose?", .on_loop = diagnostics_ready, .probe = true},
+	{{HTTP_GET, "/"}, "root", 0, INPUT_NONE, NULL, .on_loop = pages_root},
 	{{HTTP_GET, "/dashboard"}, "dashboard", 0, INPUT_NONE, NULL, .on_loop = pages_dashboard},
 	{{HTTP_GET, "/engine"}, "engine", 0, INPUT_NONE, NULL, .on_loop = pages_engine},
 	{{HTTP_GET, "/openapi.json"}, "openapi", 0, INPUT_NONE, NULL, .on_loop = pages_openapi_operator},

@@ -61,6 +61,13 @@ def test_both_listeners_serve_the_same_but_for_what_they_are(server, path):
     assert (request(server.public, "GET", path).body == get(server, path).body) == same
 
 
+def test_who_knows_no_path_comes_to_the_console(server):
+    """An operator who opens the address that the server has printed saw a problem document."""
+    answer = request(server.operator, "GET", "/")
+    assert (answer.status, answer.headers["location"]) == (302, "/dashboard")
+    assert request(server.public, "GET", "/", documented=False).status == 404
+
+
 @pytest.mark.parametrize("path", OPERATORS)
 def test_an_operators_page_is_no_buyers(server, path):
     assert request(server.public, "GET", path).status == 404

@@ -49,6 +49,15 @@ void pages_docs(struct gate_request *request)
 	serve(request, "/docs", strlen("/docs"));
 }
 
+void pages_root(struct gate_request *request)
+{
+	struct reply *reply = &request->thread->reply;
+
+	reply->status = 302;
+	reply_header(reply, "Location", SLICE("/dashboard"));
+	gate_answer(request, reply);
+}
+
 void pages_dashboard(struct gate_request *request)
 {
 	serve(request, "/dashboard", strlen("/dashboard"));

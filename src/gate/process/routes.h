@@ -13,6 +13,7 @@ void diagnostics_set_log_level(struct ledger_task *task);
 void pages_openapi_public(struct gate_request *request);
 void pages_openapi_operator(struct gate_request *request);
 void pages_docs(struct gate_request *request);
+void pages_root(struct gate_request *request); /* to the console */
 void pages_dashboard(struct gate_request *request);
 void pages_engine(struct gate_request *request);
 void pages_asset(struct gate_request *request);

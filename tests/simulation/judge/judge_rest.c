@@ -207,6 +207,15 @@ static bool may_be_lost(const struct judge *judge, const struct asked *asked)
 	return asked->what.kind == HISTORY_PAUSE && judge->stock_lost_ns >= asked->invoked_ns;
 }
 
+/*
+ * Sent again with its key to a stock that had forgotten it, and told as done anew: then it is
+ * another one in the ledger, too.
+ */
+static bool was_done_anew(const struct judge *judge, const struct asked *asked)
+{
+	return asked->what.kind == HISTORY_PAUSE && is_told(asked) && judge->stock_lost_ns >= 0;
+}
+
 /* Each stop and each release is written down once, whoever does it. */
 static void judge_twice(struct judge *judge, const struct sale_book *sale, const struct history_rest *rest,
 			enum history_kind kind, const char *action)
@@ -217,7 +226,7 @@ static void judge_twice(struct judge *judge, const struct sale_book *sale, const
 		const struct asked *its = &judge->asked[i];
 
 		asked += its->what.kind == kind && its->what.sale == rest->sale && its->what.actor &&
-			 asked_effect(its) != EFFECT_NONE && !is_repeated(judge, its);
+			 asked_effect(its) != EFFECT_NONE && (!is_repeated(judge, its) || was_done_anew(judge, its));
 	}
 	if (rows > asked)
 		judge_broken(judge, "logged-twice", "%s of sale %s may have been done %u times, and the operator log has it %u times",

@@ -504,6 +504,43 @@ static void test_a_stop_is_kept_by_who_puts_back_what_redis_has_forgotten(void *
 	assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &pause), STOCK_REPLAY);
 }
 
+/*
+ * Found by the world 105001935 of a cluster: Redis had forgotten a stop and its release, and a gate
+ * that knew of neither was sent the stop again, and told it as done. One that knew both took it for
+ * the old one, and the sale sold.
+ */
+static void test_a_stop_that_was_told_again_is_kept_by_who_knew_of_its_release(void **state)
+{
+	struct uuid_generator ids = {0};
+	const struct stock_brake_change release = {.stopped = false, .actor = "olga", .request = uuid_make(&ids, 7, GATE_SALE)};
+	struct stock_brake_change pause = {.stopped = true, .actor = "eva", .at_ms = 1000, .request = uuid_make(&ids, 8, GATE_SALE)};
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &pause), 0);
+	assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &release), 0);
+	redis_place_run(place, "DEL {ps:%d}:z", GATE_SALE);
+	pause.at_ms = 2000;
+	assert_int_equal(gates[1].stock->ops->brake(gates[1].stock, GATE_SALE, &pause), 0);
+	for (int i = 0; i < 6; i++) /* each puts its own back, and it is done once */
+		assert_int_equal(gate_refresh(&gates[i % 2]), STOCK_DONE);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(gates[i].stock->ops->brake_of(gates[i].stock, GATE_SALE, &brake));
+		assert_true(brake.stopped);
+		assert_int_equal(brake.count, 3);
+		assert_false(uuid_equal(&brake.changes[2].request, &pause.request)); /* the ledger writes it down as another */
+		assert_int_equal(gate_buy(&gates[i], "ann", "").outcome, STOCK_PAUSED);
+		assert_int_equal(gates[i].stock->ops->brake(gates[i].stock, GATE_SALE, &pause), STOCK_REPLAY);
+	}
+	/* The old one, which Redis has from a copy, is no other. */
+	redis_place_run(place, "DEL {ps:%d}:z", GATE_SALE);
+	assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &release), STOCK_REPLAY);
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_int_equal(brake.count, 3);
+}
+
 /* Which of the two came last nobody knows: the sale stays stopped. */
 static void test_a_release_is_not_put_behind_a_stop_that_redis_has_forgotten(void **state)
 {
@@ -909,6 +946,7 @@ int main(void)
 			test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_redis_that_forgets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_history_that_cannot_be_read_is_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_is_kept_by_who_puts_back_what_redis_has_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stop_that_was_told_again_is_kept_by_who_knew_of_its_release, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_release_is_not_put_behind_a_stop_that_redis_has_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_a_full_history_has_pushed_out_is_not_put_behind_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_was_dropped_is_not_put_back_by_who_knew_of_it, set_up, tear_down),

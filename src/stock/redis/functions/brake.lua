@@ -25,12 +25,13 @@ local function brake_release(key)
 	end
 end
 
--- How many changes there are, where the second begins, and whether one of them was made for this
--- request. Of a text that is not whole there is none.
-local function brake_look(changes, request)
+-- How many changes there are, where the second begins, and whether one of them begins like this:
+-- with a request, or with what was done for it and when, too. Of a text that is not whole there is
+-- none.
+local function brake_look(changes, start)
 	local count, second, found, at = 0, 1, false, 1
 	while at < #changes do
-		found = found or sub(changes, at + 6, at + 21) == request
+		found = found or sub(changes, at + 6, at + 5 + #start) == start
 		local size = unpack_bin('<H', changes, at)
 		if size < BRAKE_CHANGE_MIN then
 			break
@@ -54,9 +55,19 @@ local function brake_append(changes, serial, change)
 	return changes .. pack('<HI', 4 + #change, serial + 1) .. change, serial + 1
 end
 
+-- A stop that was made once more for its request, by a gate that could not know of the first one,
+-- and was told as done: it gets a request of its own. nil: it was not.
+local function brake_again(changes, change)
+	local twin = sub(change, 1, 15) .. string.char((byte(change, 16) + 128) % 256) .. sub(change, 17)
+	local _, _, same = brake_look(changes, sub(change, 1, 25))
+	local _, _, there = brake_look(changes, sub(twin, 1, 25))
+	return not same and not there and twin or nil
+end
+
 -- What `stored` has behind the last change that `changes` has too. A full history has had others in
--- front of its oldest, and what it has no more of these is no news.
-local function brake_unseen(changes, stored)
+-- front of its oldest, and what it has no more of these is no news. Where nothing is stopped, a
+-- stop that was made again is.
+local function brake_unseen(changes, stopped, stored)
 	local count = brake_look(changes, '')
 	local since = count >= BRAKE.CHANGES and unpack_bin('<I', changes, 3) or 0
 	local unseen, at, kept = {}, 1, brake_look(stored, '')
@@ -64,7 +75,10 @@ local function brake_unseen(changes, stored)
 		local size, serial = unpack_bin('<HI', stored, at)
 		local change = sub(stored, at + 6, at + 1 + size)
 		local _, _, found = brake_look(changes, sub(change, 1, 16))
-		if found then
+		local again = found and stopped == 0 and byte(change, 17) == 1 and brake_again(changes, change)
+		if again then
+			unseen[#unseen + 1] = again
+		elseif found then
 			unseen = {}
 		elseif serial >= since then
 			unseen[#unseen + 1] = change
@@ -78,7 +92,7 @@ end
 -- Which came last nobody knows: what ends with a stop goes behind, and no release goes behind a
 -- stop. What was dropped since ends with nothing.
 local function brake_join(changes, serial, stopped, stored, holds)
-	local unseen = brake_unseen(changes, stored)
+	local unseen = brake_unseen(changes, stopped, stored)
 	local last = #unseen > 0 and byte(unseen[#unseen], 17)
 	if last ~= holds or last < stopped then
 		return changes, serial, stopped

@@ -191,7 +191,7 @@ static uint32_t count_stops(const struct sale_control *control, uint32_t number)
  * A stock forgets whose changes it has had: one in memory with each restart. A late retry would let
  * a sale go on that somebody has stopped since. Where the ledger cannot be asked, nobody waits.
  */
-static bool was_let_go_on(const struct sale_control *control, const struct ledger_actor *actor)
+static bool was_done(const struct sale_control *control, const struct ledger_actor *actor)
 {
 	return !sale_catalog_waits(control->settings.catalog) && sale_control_asked_before(control, actor) == SALE_CONTROL_REPEATED;
 }
@@ -206,7 +206,7 @@ static int let_go_on(const struct sale_control *control, uint32_t number, const 
 {
 	uint32_t stops;
 
-	if (was_let_go_on(control, actor))
+	if (was_done(control, actor))
 		return SALE_CONTROL_REPEATED;
 	stops = count_stops(control, number);
 	if (is_late(actor))
@@ -216,26 +216,24 @@ static int let_go_on(const struct sale_control *control, uint32_t number, const 
 }
 
 /*
- * Asks nobody whether it was made before. A stock that has forgotten its history takes an old one
- * for a new one, until somebody puts the history back in which it was released since. So what the
- * ledger has goes to the stock again only where the sale is paused, for that may not have reached
- * it.
+ * Asks the ledger of what this process has known alone. A stock that has forgotten its history
+ * takes an old one for a new one, until somebody puts the history back in which it was released
+ * since. So what the ledger has goes to the stock again only where the sale is paused, for that may
+ * not have reached it.
  */
 static int stop(const struct sale_control *control, uint32_t number, const struct ledger_actor *actor)
 {
 	bool paused;
 	const struct sale_stops stops = known_stops(control, number, &paused);
 	const bool counted = actor->request && sale_stops_has(&stops, &actor->request->id);
-	int r = SALE_CONTROL_DONE;
+	int r;
 
 	if (counted && !paused)
 		return SALE_CONTROL_REPEATED;
 	/* A stop that was made while the stock was away, and somebody has said otherwise since. */
-	if (actor->request && brake_has_lost(control->settings.stock, number, &actor->request->id))
-		r = sale_control_asked_before(control, actor);
-	if (r == 0)
-		r = sale_control_by_stock(control,
-					  brake_set(control->settings.stock, control->settings.catalog, number, true, 0, actor));
+	if (actor->request && brake_has_lost(control->settings.stock, number, &actor->request->id) && was_done(control, actor))
+		return SALE_CONTROL_REPEATED;
+	r = sale_control_by_stock(control, brake_set(control->settings.stock, control->settings.catalog, number, true, 0, actor));
 	return r == SALE_CONTROL_DONE && counted ? SALE_CONTROL_REPEATED : r;
 }
 

@@ -602,6 +602,35 @@ static void test_a_gate_without_a_ledger_stops_a_sale_and_lets_it_go_on_often(vo
 	}
 }
 
+static int no_request(struct ledger *ledger, struct ledger_request *request)
+{
+	(void)ledger;
+	(void)request;
+	return -ETIMEDOUT;
+}
+
+/* It was refused, though nobody can say that it was done before. */
+static void test_a_stop_that_the_ledger_cannot_be_asked_about_is_made(void **state)
+{
+	struct house *house = *state;
+	const struct ledger_ops *ops = house->ledger->ops;
+	struct ledger_ops away = *ops;
+	struct uuid_generator ids = {0};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, &request), 0);
+	for (int i = 0; i < STOCK_BRAKE_CHANGES + 1; i++)
+		assert_int_equal(brake_by(house, "olga", i % 2 != 0, NULL), 0);
+	assert_true(brake_has_lost(house->stock, house_number(house, "drop"), &request.id));
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	away.request_find = no_request;
+	house->ledger->ops = &away;
+	assert_int_equal(brake_by(house, "anna", true, &request), 0);
+	house->ledger->ops = ops;
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+}
+
 static int late_sale(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale)
 {
 	house_pass(3000);
@@ -676,6 +705,7 @@ int main(void)
 		TEST(test_a_retry_of_a_stop_that_a_sale_is_paused_by_reaches_the_stock),
 		TEST(test_a_retry_of_a_stop_that_is_released_does_nothing_before_the_ledger_knows),
 		TEST(test_a_gate_without_a_ledger_stops_a_sale_and_lets_it_go_on_often),
+		TEST(test_a_stop_that_the_ledger_cannot_be_asked_about_is_made),
 		TEST(test_a_release_that_waited_for_the_ledger_too_long_is_not_made),
 		TEST(test_a_ledger_that_does_not_answer_is_not_asked_by_a_release),
 	};

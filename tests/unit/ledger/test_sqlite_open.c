@@ -152,6 +152,7 @@ static void test_file_that_is_no_ledger_is_refused_and_left_alone(void **state)
 	"DROP TABLE orders; ALTER TABLE orders_by_sale RENAME TO orders;"                                                                     \
 	"ALTER TABLE movements DROP COLUMN reason; ALTER TABLE movements DROP COLUMN left_units; ALTER TABLE movements DROP COLUMN refund;"   \
 	"ALTER TABLE movements DROP COLUMN epoch; ALTER TABLE movements DROP COLUMN hold_expires_at_ms;"                                      \
+	"ALTER TABLE sales DROP COLUMN stops; ALTER TABLE sales DROP COLUMN stops_answered; ALTER TABLE sales DROP COLUMN stop_requests;"     \
 	"UPDATE commit_numbers SET schema = 3 WHERE one = 1;"                                                                                 \
 	"DELETE FROM schema_migrations WHERE number > 3;"
 /*

@@ -154,6 +154,25 @@ static void test_snapshot_reads_each_order_of_a_new_sale_once(void **state)
 			   " BEGIN ASSERT entries BETWEEN 12000 AND 13000, entries; END $$");
 }
 
+/*
+ * A row by its key is given up soon, and whoever has the connection next does not hear of it: each
+ * audit of a large ledger failed.
+ */
+static void test_audit_may_take_longer_than_a_row_by_its_key(void **state)
+{
+	struct fixture *fixture = *state;
+	struct ledger *ledger = fixture->ledgers[0];
+	struct sale *sale;
+
+	postgres_place_run(fixture->place, "SET search_path = penstock; ALTER TABLE dead_letters RENAME TO dead_rows;"
+					   "CREATE FUNCTION slow_rows() RETURNS SETOF dead_rows LANGUAGE plpgsql AS"
+					   " 'BEGIN PERFORM pg_sleep(5.5); RETURN QUERY SELECT * FROM penstock.dead_rows; END';"
+					   "CREATE VIEW dead_letters AS SELECT * FROM slow_rows()");
+	assert_int_equal(ledger->ops->sale_get(ledger, 1, SLICE_NULL, &sale), LEDGER_DONE);
+	free(sale);
+	assert_int_equal(orders_count(ledger), 0);
+}
+
 /* --- The lease --- */
 
 /*
@@ -507,6 +526,7 @@ int main(void)
 							     place_free};
 	const struct CMUnitTest tests[] = {
 		TEST(test_snapshot_reads_each_order_of_a_new_sale_once),
+		TEST(test_audit_may_take_longer_than_a_row_by_its_key),
 		TEST(test_starters_at_once_all_come_up),
 		TEST(test_row_of_a_writer_that_is_gone_fences_its_session),
 		TEST(test_writer_whose_row_was_swept_out_joins_again),

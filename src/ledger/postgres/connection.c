@@ -130,7 +130,7 @@ int pg_open(struct pg_connection *connection, const char *url, bool read_only)
 
 	if (!url_is_readable(url))
 		return error_origin(-EINVAL);
-	*connection = (struct pg_connection){.timeout_ns = (read_only ? READ_TRIP_MS : WRITE_TRIP_MS) * INT64_C(1000000)};
+	*connection = (struct pg_connection){.timeout_ns = WRITE_TRIP_MS * INT64_C(1000000)};
 	connection->handle = PQconnectdbParams(place_names, values, 1);
 	if (!connection->handle)
 		return error_origin(-ENOMEM);

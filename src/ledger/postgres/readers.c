@@ -46,6 +46,8 @@ int pg_reader_begin(struct postgres_ledger *ledger, struct pg_reader **out)
 
 	if (result < 0)
 		return pg_reader_end(ledger, reader, result);
+	/* Whoever had it before may have waited for a row alone. */
+	pg_bound(&reader->connection, PG_TRIP_ROWS);
 	*out = reader;
 	return 0;
 }

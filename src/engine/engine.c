@@ -301,7 +301,6 @@ static int make_sale_keeper(struct engine *engine)
 		.meet_ledger = engine->services.ledger_later ? services_meet_ledger : NULL,
 		.context = &engine->services,
 	};
-
 	int r = promise_watch_new(&engine->promise_watch, engine->ledger, &engine->promises);
 
 	return r == 0 ? sale_keeper_new(&engine->sale_keeper, &settings) : r;
@@ -391,6 +390,7 @@ void engine_stop(struct engine *engine)
 		gate_stop(engine->gate, clock_mono_ns() + engine->settings->gate.stop_timeout_ns);
 		gate_join(engine->gate);
 	}
+	ledger_leave(engine->ledger);
 	if (engine->ledger_workers)
 		ledger_workers_stop(engine->ledger_workers);
 	if (engine->ledger_age)

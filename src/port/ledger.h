@@ -467,8 +467,20 @@ struct ledger_ops {
 	 * long, a commit does it.
 	 */
 	void (*tidy)(struct ledger *ledger);
+	/*
+	 * The process ends, and nobody waits for what is read any more: what a server does not
+	 * answer at once is given up. NULL where no read waits for a server.
+	 */
+	void (*leave)(struct ledger *ledger);
 	void (*free)(struct ledger *ledger);
 };
 struct ledger {
 	const struct ledger_ops *ops;
 };
+
+/* As the operation; `ledger` may be NULL. */
+static inline void ledger_leave(struct ledger *ledger)
+{
+	if (ledger && ledger->ops->leave)
+		ledger->ops->leave(ledger);
+}

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <libpq-fe.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
@@ -31,9 +32,19 @@ enum pg_end {
 	PG_MOVED = 5,      /* another drain has moved the position on (PS003) */
 };
 
+/*
+ * What ends a wait before its trip's time is up, of one that reads, whose time is long: nobody
+ * needs the answer any more, or whoever writes has not heard of the server for long.
+ */
+struct pg_patience {
+	atomic_bool left;
+	const _Atomic int *health; /* the ledger's */
+};
+
 struct pg_connection {
-	PGconn *handle;     /* NULL: closed */
-	int64_t timeout_ns; /* for one trip */
+	PGconn *handle;                     /* NULL: closed */
+	const struct pg_patience *patience; /* NULL: a trip's time is all */
+	int64_t timeout_ns;                 /* for one trip */
 	size_t trip_size, trip_asked;
 	const char *prepared[PG_STATEMENTS_MAX]; /* the server's statement `sN`, known by its address: a string constant; NULL: none */
 	struct {
@@ -117,7 +128,8 @@ int pg_query(struct pg_connection *connection, const char *sql, const struct pg_
 int pg_do(struct pg_connection *connection, const char *sql, const struct pg_params *params) MUST_CHECK;
 
 /*
- * How long a reader's trips may take from now on: of a row by its key, or of as many as there are.
+ * How long a reader's trips may take from now on: of a row by its key, or of some that the sale
+ * keeper waits for, or of as many as there are.
  */
 enum pg_trip { PG_TRIP_ROW, PG_TRIP_ROWS };
 void pg_bound(struct pg_connection *connection, enum pg_trip trip);

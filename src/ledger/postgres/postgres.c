@@ -35,6 +35,7 @@ static const struct ledger_ops postgres_ops = {
 	.name = "postgres",
 	LEDGER_TRANSACTIONS,
 	LEDGER_ADAPTER_TABLE(postgres),
+	.leave = postgres_leave,
 	.free = ledger_free,
 };
 

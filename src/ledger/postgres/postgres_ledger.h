@@ -67,8 +67,9 @@ struct postgres_ledger {
 	struct pg_elector elector;
 	struct reader_pool pool;
 	struct pg_reader readers[LEDGER_READERS_MAX];
-	struct backoff reading; /* under the pool's lock: when a reader may connect again */
-	_Atomic int health;     /* 0, or what the last write failed with */
+	struct pg_patience patience; /* the readers' */
+	struct backoff reading;      /* under the pool's lock: when a reader may connect again */
+	_Atomic int health;          /* 0, or what the last write failed with */
 };
 
 static inline struct postgres_ledger *postgres_ledger_of(struct ledger *ledger)
@@ -203,7 +204,8 @@ void pg_elector_deinit(struct pg_elector *elector);
 /* --- readers.c --- */
 
 void pg_readers_init(struct postgres_ledger *ledger);
-/* Waits while all are out. 0 or negative. */
+void postgres_leave(struct ledger *base);
+/* Waits while all are out. For as many rows as there are. 0 or negative. */
 int pg_reader_begin(struct postgres_ledger *ledger, struct pg_reader **reader) MUST_CHECK;
 /* Gives it back; returns `result`, a positive pg_end as -EIO. */
 int pg_reader_end(struct postgres_ledger *ledger, struct pg_reader *reader, int result) MUST_CHECK;

@@ -13,6 +13,12 @@ static void close_reader(void *owner, size_t which, bool in_doubt)
 void pg_readers_init(struct postgres_ledger *ledger)
 {
 	reader_pool_init(&ledger->pool, close_reader, ledger);
+	ledger->patience.health = &ledger->health;
+}
+
+void postgres_leave(struct ledger *base)
+{
+	atomic_store(&postgres_ledger_of(base)->patience.left, true);
 }
 
 /* Not under the pool's lock: others read on while one connects. */
@@ -27,6 +33,7 @@ static int connect_reader(struct postgres_ledger *ledger, struct pg_reader *read
 		return result;
 	reader->horizon = (struct pg_horizon){.writers = ""};
 	result = pg_open(&reader->connection, ledger->url, true);
+	reader->connection.patience = &ledger->patience;
 	lock_take(&ledger->pool.lock);
 	(void)backoff_note(&ledger->reading, &pg_retry, result);
 	lock_release(&ledger->pool.lock);

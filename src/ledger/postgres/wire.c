@@ -60,23 +60,55 @@ int pg_wire_error(struct pg_connection *connection, const PGresult *result)
 
 /* --- Waiting --- */
 
-/* Until the socket is ready or the time is up. 0, -ETIMEDOUT, -ENOTCONN. */
+/*
+ * How often who reads looks whether to go on, and how long whoever writes may hear nothing
+ * meanwhile.
+ */
+static const int64_t LOOK_NS = 200000000, SILENCE_NS = 10000000000;
+
+static bool is_silent(const struct pg_patience *patience)
+{
+	const int health = atomic_load(patience->health);
+
+	return health == -ETIMEDOUT || health == -ENOTCONN;
+}
+
+/*
+ * Until the socket is ready, the time is up or patience is at its end. As poll(): 1, 0 where a
+ * signal came, or negative.
+ */
+static int poll_patiently(const struct pg_patience *patience, struct pollfd *socket, int64_t deadline_ns)
+{
+	int64_t now_ns = clock_mono_ns(), heard_ns = now_ns, left_ns;
+	int ready;
+
+	while ((left_ns = deadline_ns - now_ns) > 0) {
+		if (patience && left_ns > LOOK_NS)
+			left_ns = LOOK_NS;
+		ready = poll(socket, 1, (int)(left_ns / 1000000 + 1));
+		if (ready != 0)
+			return ready > 0 ? 1 : errno == EINTR ? 0 : -ENOTCONN;
+		now_ns = clock_mono_ns();
+		if (patience && !is_silent(patience))
+			heard_ns = now_ns;
+		if (patience && (atomic_load(&patience->left) || now_ns - heard_ns > SILENCE_NS))
+			break;
+	}
+	return -ETIMEDOUT;
+}
+
+/* Until the socket is ready or nobody waits any more. 0, -ETIMEDOUT, -ENOTCONN. */
 static int wait_socket(struct pg_connection *connection, bool writing, int64_t deadline_ns)
 {
 	struct pollfd socket = {.fd = PQsocket(connection->handle), .events = (short)(POLLIN | (writing ? POLLOUT : 0))};
-	int64_t left_ns = deadline_ns - clock_mono_ns();
 	int ready;
 
 	if (socket.fd < 0)
 		return -ENOTCONN;
-	if (left_ns <= 0)
-		return -ETIMEDOUT;
-	ready = poll(&socket, 1, (int)(left_ns / 1000000 + 1));
-	if (ready < 0 && errno != EINTR)
-		return -ENOTCONN;
+	ready = poll_patiently(connection->patience, &socket, deadline_ns);
 	if (ready > 0 && (socket.revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(connection->handle))
 		return -ENOTCONN;
-	return 0;
+	return ready < 0 ? ready : 0;
 }
 
 int pg_wire_flush(struct pg_connection *connection, int64_t deadline_ns)

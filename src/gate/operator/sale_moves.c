@@ -175,6 +175,8 @@ static void work_unseen(struct ledger_task *task)
 		operator_sales_answer(task, task->names[0]);
 	else if (brakes && task->argument == SALE_PAUSE)
 		by_ledger_alone(r)(task);
+	else if (brakes)
+		operator_say_control(task, task->names[0], r); /* no release goes by the ledger alone: somebody may have stopped it since */
 	else
 		operator_sales_move(task);
 }

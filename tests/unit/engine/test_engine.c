@@ -112,6 +112,17 @@ static void find(struct stock *stock, struct stock_find *finds, size_t count)
 	}
 }
 
+/* And that a brake comes to this; 0: to what it does come to. */
+static int (*really_brake)(struct stock *stock, uint32_t sale, const struct stock_brake_change *change);
+static _Atomic int brake_outcome;
+
+static int brake(struct stock *stock, uint32_t sale, const struct stock_brake_change *change)
+{
+	const int outcome = atomic_load(&brake_outcome);
+
+	return outcome ? outcome : really_brake(stock, sale, change);
+}
+
 /* In the node of the caller. */
 static void house_open(struct house *house)
 {
@@ -126,6 +137,8 @@ static void house_open(struct house *house)
 		stock_ops = *house->ports.stock->ops;
 		really_find = stock_ops.find;
 		stock_ops.find = find;
+		really_brake = stock_ops.brake;
+		stock_ops.brake = brake;
 	}
 	house->ports.stock->ops = &stock_ops;
 	assert_int_equal(http_wire_new(&house->ports.buyers), 0);
@@ -360,6 +373,35 @@ static void test_a_gate_that_is_behind_tells_the_stock_of_a_stop(void **state)
 	atomic_store(&deaf, false);
 }
 
+/*
+ * A release that the stock did not take in time, or that had waited until nobody knew, went on by
+ * the ledger, and undid whatever stop was told meanwhile.
+ */
+static void test_a_gate_that_is_behind_releases_nothing_by_the_ledger_alone(void **state)
+{
+	const struct ledger_actor actor = {.name = SLICE("another gate's"), .now_ms = clock_wall_ms()};
+	struct ledger *ledger = first->ports.ledger;
+	struct sale *sale;
+	struct node *before;
+
+	(void)state;
+	make_sale(first);
+	atomic_store(&deaf, true);
+	before = node_enter(&first->node);
+	assert_int_equal(ledger->ops->sale_move(ledger, 1, SALE_ARM, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, 1, SALE_START, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, 1, SALE_PAUSE, &actor), LEDGER_DONE);
+	node_enter(before);
+	atomic_store(&brake_outcome, STOCK_OUTCOME_UNKNOWN);
+	operate(first, "resume", "/v1/sales/drop/resume", NULL, 503);
+	expect(503, "outcome-unknown");
+	atomic_store(&brake_outcome, 0);
+	assert_int_equal(ledger->ops->sale_get(ledger, 1, SLICE_NULL, &sale), LEDGER_DONE);
+	assert_int_equal(sale->state, SALE_PAUSED);
+	free(sale);
+	atomic_store(&deaf, false);
+}
+
 static void extend(const char *order, int status)
 {
 	char target[128];
@@ -442,6 +484,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_holds_run_out_with_the_clock_of_their_own_engine_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_ports_that_were_handed_in_outlive_the_engine, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_gate_that_is_behind_tells_the_stock_of_a_stop, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_gate_that_is_behind_releases_nothing_by_the_ledger_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_an_extension_with_a_key_does_not_begin_before_its_end_is_fixed, begin, end),
 		cmocka_unit_test(test_an_engine_runs_on_a_scheduler_and_a_seed_repeats_it),
 	};

@@ -13,7 +13,8 @@ enum {
 	 * does not run while a COMMIT waits for replicas, which is what takes longest.
 	 */
 	WRITE_TRIP_MS = 5000,
-	ROW_TRIP_MS = 5000, /* likewise: whoever asks for a row by its key waits for it */
+	ROW_TRIP_MS = 5000,   /* likewise: whoever asks for a row by its key waits for it */
+	PAGE_TRIP_MS = 60000, /* the sale keeper waits for it, and a million sales may have ended */
 	WRITE_LOCK_MS = 2000,
 	WRITE_SILENCE_MS = 10000, /* of a process that sleeps in the middle of a transaction, whose locks others wait for */
 	READ_TRIP_MS = 600000,    /* an audit of many million orders */
@@ -24,7 +25,9 @@ static const int64_t REFUSAL_NS = 2000000000; /* to say no */
 
 void pg_bound(struct pg_connection *connection, enum pg_trip trip)
 {
-	connection->timeout_ns = (trip == PG_TRIP_ROW ? ROW_TRIP_MS : READ_TRIP_MS) * INT64_C(1000000);
+	static const int64_t most_ms[] = {[PG_TRIP_ROW] = ROW_TRIP_MS, [PG_TRIP_PAGE] = PAGE_TRIP_MS, [PG_TRIP_ROWS] = READ_TRIP_MS};
+
+	connection->timeout_ns = most_ms[trip] * INT64_C(1000000);
 }
 
 /* --- Opening --- */

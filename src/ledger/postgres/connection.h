@@ -128,10 +128,10 @@ int pg_query(struct pg_connection *connection, const char *sql, const struct pg_
 int pg_do(struct pg_connection *connection, const char *sql, const struct pg_params *params) MUST_CHECK;
 
 /*
- * How long a reader's trips may take from now on: of a row by its key, or of some that the sale
- * keeper waits for, or of as many as there are.
+ * How long a reader's trips may take from now on: of a row by its key, or the few that have
+ * changed; of a page, which may pass over all that has ended; or of as many rows as there are.
  */
-enum pg_trip { PG_TRIP_ROW, PG_TRIP_ROWS };
+enum pg_trip { PG_TRIP_ROW, PG_TRIP_PAGE, PG_TRIP_ROWS };
 void pg_bound(struct pg_connection *connection, enum pg_trip trip);
 /* COPY ... FROM STDIN of these bytes, a trip by itself. 0, enum pg_end, or negative. */
 int pg_send_rows(struct pg_connection *connection, const char *sql, struct slice rows) MUST_CHECK;

@@ -149,7 +149,7 @@ int postgres_sales(struct ledger *base, uint32_t after, int64_t live_since_ms, s
 	pg_put_int(&params, after);
 	pg_put_int(&params, live_since_ms);
 	pg_put_int(&params, (int64_t)max);
-	return read_page(postgres_ledger_of(base), PG_TRIP_ROW, listed, &params, sales, count);
+	return read_page(postgres_ledger_of(base), PG_TRIP_PAGE, listed, &params, sales, count);
 }
 
 int postgres_sales_changed(struct ledger *base, uint64_t after, struct sale **sales, size_t max, size_t *count)

@@ -240,6 +240,17 @@ def test_feed_is_whole_while_drains_die_at_their_commits(gates, kafka, tmp_path)
     for sale in sales:
         wait_until(lambda sale=sale: cluster.is_selling(sale), 30, "the sale at both gates")
     drains = [cluster.add_drain(**failpoints.server) for _ in range(2)]
+
+    def all_are_up():
+        """
+        Whoever has read the failpoint may still die when it is lifted, and when all were counted.
+        """
+        dead = [drain for drain in drains if drain.process.poll() is not None]
+        for drain in dead:
+            drain.killed = True
+            drain.start(wait=False)
+        return not dead
+
     follower = Follower(cluster)
     for _ in deaths(cluster):
         failpoints.set(f"ledger.{random.choice(('before_commit', 'after_commit'))}=kill@{random.randrange(4)}x1")
@@ -248,12 +259,8 @@ def test_feed_is_whole_while_drains_die_at_their_commits(gates, kafka, tmp_path)
             shop(cluster, random, sales, 0.2)
             assert time.monotonic() < end, "no drain dies"
         failpoints.lift()
-        for drain in drains:
-            if drain.process.poll() is not None:
-                drain.killed = True
-                drain.start(wait=False)
-    for drain in drains:
-        wait_until(lambda drain=drain: drain.process.poll() is None, 30, "the drains")
+        all_are_up()
+    wait_until(lambda: all_are_up() and cluster.is_settled(), 120, "the drains")
     cluster.settle(120)
     follower.finish()
     states = rows_of(cluster)

@@ -195,11 +195,14 @@ static void set_redis_down(struct world *world, bool down)
 
 static void restart_redis(struct world *world, const struct plan_fault *fault, enum redis_sim_memory memory)
 {
+	watches_last_look(world);
 	if (memory != REDIS_SIM_ALL)
 		watches_lose_stock(world);
 	redis_sim_restart(world->redis, memory);
 	set_redis_down(world, true);
+	world->redis_restarts = true;
 	pause_sleep(fault->for_ms * WORLD_MS);
+	world->redis_restarts = false;
 	set_redis_down(world, false);
 }
 

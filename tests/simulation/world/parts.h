@@ -64,7 +64,8 @@ struct world {
 	unsigned redis_faults;     /* that last, beside: */
 	bool promoting;            /* a replica becomes the master, or the old one is not back yet */
 	struct node *redis_nodes[PLAN_SERVERS];
-	bool redis_down;
+	bool redis_down;         /* nobody reaches it; what was on its way is done */
+	bool redis_restarts;     /* besides: it does not run */
 	struct node *redis_node; /* its machine */
 	unsigned drifting;       /* gates whose clocks do */
 	unsigned running_faults; /* which have begun, and are not over */
@@ -126,6 +127,7 @@ void watches_open(struct world *world);
 void watches_step(struct world *world); /* something may have become durable, or time has gone on */
 void watches_lose_gate(struct world *world, unsigned gate);
 void watches_lose_stock(struct world *world);
+void watches_last_look(struct world *world);                             /* at the stock, before nobody reaches it */
 void watches_promote(struct world *world, size_t server);                /* the stock is sold from there, too */
 void watches_demote(struct world *world, size_t server);                 /* no more */
 void watches_lose_ledger(struct world *world);                           /* its server is another, with a backup */

@@ -108,7 +108,7 @@ static void look_at_redis(struct world *world, size_t server)
 	uint64_t changes = redis_sim_changes(redis);
 	bool lost = server == world->master && eyes.stock_lost;
 
-	if (!eyes.watched[server] || (server == world->master && world->redis_down) ||
+	if (!eyes.watched[server] || (server == world->master && world->redis_restarts) ||
 	    (changes == eyes.redis_changes[server] && !lost))
 		return;
 	eyes.redis_changes[server] = changes;
@@ -173,6 +173,13 @@ void watches_step(struct world *world)
 }
 
 /* --- What goes wrong --- */
+
+void watches_last_look(struct world *world)
+{
+	history_time(world->judge, scheduler_now_ns(world->scheduler));
+	for (size_t i = 0; i < (world->group ? PLAN_SERVERS : 1); i++)
+		look_at_redis(world, i);
+}
 
 static void forget_stock(size_t server)
 {

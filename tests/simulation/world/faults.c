@@ -109,10 +109,13 @@ static void pause_process(struct world_process *process, const struct plan_fault
 	/* Beside a master that was cut off a clock that stands is what SECURITY.md says is left. */
 	bool stands = fault->value && !process->world->group;
 
-	if (!node)
+	if (!node || process->paused == node) /* what stands still stands still */
 		return;
+	process->paused = node;
 	scheduler_pause(node, stands ? SCHEDULER_CLOCK_STANDS : SCHEDULER_CLOCK_GOES_ON);
 	pause_sleep(fault->for_ms * WORLD_MS);
+	if (process->paused == node)
+		process->paused = NULL;
 	if (process->node != node)
 		return; /* it was killed meanwhile */
 	scheduler_resume(node);

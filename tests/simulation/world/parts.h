@@ -29,6 +29,7 @@ struct world_process {
 	unsigned number;              /* from 0, of its kind */
 	unsigned incarnation;         /* rises when it dies: what was connected to it is not any more */
 	struct node *node;            /* NULL: it is down */
+	const struct node *paused;    /* of a fault that lasts; NULL: it is not */
 	struct pause stop;            /* ended: it was told to stop */
 	bool ended;                   /* it has */
 	struct scheduler_clock clock; /* of its machine, for the next incarnation */

@@ -6,12 +6,17 @@ PICTURES = ROOT / "build/pictures"
 AXE = ROOT / "ui/node_modules/axe-core/axe.min.js"
 
 
-def console(shop, window, token=OPERATOR_TOKEN, **options):
+def log_in(shop, window, token=OPERATOR_TOKEN, **options):
     view = window(**options)
     view.open(f"{shop.operator}/dashboard")
     wait_until(lambda: view.find("#token").is_displayed(), 60, "the question for a token")
     view.find("#token").send_keys(token)
     view.click("#token-dialog button.main")
+    return view
+
+
+def console(shop, window, token=OPERATOR_TOKEN, **options):
+    view = log_in(shop, window, token, **options)
     wait_until(lambda: view.text("#sale-name"), 60, "a sale")
     return view
 

@@ -3,7 +3,7 @@
 import pytest
 
 import browser as browsers
-from console import PICTURES, out_of_sight, serious, type_into
+from console import PICTURES, log_in, out_of_sight, serious, type_into
 from penstock import OPERATOR_TOKEN, run, wait_until
 
 pytestmark = pytest.mark.skipif(browsers.ABSENT, reason="chromium and chromium-driver are not installed")
@@ -15,11 +15,7 @@ def shop(serve):
 
 
 def warehouse(shop, window, token=OPERATOR_TOKEN, **options):
-    view = window(**options)
-    view.open(f"{shop.operator}/dashboard")
-    wait_until(lambda: view.find("#token").is_displayed(), 60, "the question for a token")
-    view.find("#token").send_keys(token)
-    view.click("#token-dialog button.main")
+    view = log_in(shop, window, token, **options)
     view.await_text("#items-title", "Items")
     return view
 

@@ -34,6 +34,7 @@ static bool send_further(struct ledger_task *task)
 	task->work = task->further;
 	task->further = NULL;
 	reply_clear(&task->reply);
+	task->pending.handle.deadline_ns = 0; /* a stop by way of the ledger may have waited for a stock that hangs */
 	if (ledger_task_send_deferred(task))
 		return true;
 	reply_problem(&task->reply, PROBLEM_OVERLOADED, NULL);
@@ -215,7 +216,7 @@ bool ledger_task_send_deferred(struct ledger_task *task)
 
 	/* Once it is sent it is the worker's. */
 	task->pending.retry = retry_of(task);
-	pending_reply_begin(thread, &task->pending, &handle, reads ? PENDING_READ : PENDING_CHANGE, pending_reply_patience_ns(thread));
+	pending_reply_begin(thread, &task->pending, &handle, reads ? PENDING_READ : PENDING_CHANGE);
 	if (ledger_workers_send(thread->gate->settings.ledger_workers, task->class, &task->blocking))
 		return true;
 	(void)!pending_reply_end(thread, &task->pending);
@@ -318,7 +319,7 @@ struct ledger_actor ledger_task_actor(struct ledger_task *task)
 		.reason = task->action ? slice_of(task->order.reason) : SLICE_NULL,
 		.now_ms = clock_wall_ms(),
 		.request = uuid_is_null(&task->request.id) ? NULL : &task->request,
-		.until_ns = task->pending.deadline_ns,
+		.until_ns = task->pending.handle.deadline_ns,
 	};
 }
 

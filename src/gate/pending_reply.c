@@ -4,7 +4,7 @@
 #include "base/failpoint.h"
 #include "port/ack_margin.h"
 
-int64_t pending_reply_patience_ns(const struct gate_thread *thread)
+static int64_t patience_ns_of(const struct gate_thread *thread)
 {
 	int64_t patience_ns = thread->gate->settings.admission->ack_deadline_ns + ACK_ANSWER_MARGIN_NS;
 
@@ -17,11 +17,12 @@ bool pending_reply_has_room(const struct gate_thread *thread)
 }
 
 void pending_reply_begin(struct gate_thread *thread, struct pending_reply *pending, const struct reply_handle *handle,
-			 enum pending_reply_kind kind, int64_t patience_ns)
+			 enum pending_reply_kind kind)
 {
 	ASSERT(pending_reply_has_room(thread));
 	pending->handle = *handle;
-	pending->deadline_ns = clock_mono_ns() + patience_ns;
+	if (pending->handle.deadline_ns == 0)
+		pending->handle.deadline_ns = clock_mono_ns() + patience_ns_of(thread);
 	pending->kind = kind;
 	pending->answered = false;
 	pending->previous = NULL;
@@ -75,9 +76,11 @@ int64_t pending_reply_tick(struct gate_thread *thread, int64_t now_ns)
 	struct pending_reply *next;
 
 	for (struct pending_reply *pending = thread->pending; pending; pending = next) {
+		const int64_t deadline_ns = pending->handle.deadline_ns;
+
 		next = pending->next;
-		if (now_ns < pending->deadline_ns) {
-			first_ns = pending->deadline_ns < first_ns ? pending->deadline_ns : first_ns;
+		if (now_ns < deadline_ns) {
+			first_ns = deadline_ns < first_ns ? deadline_ns : first_ns;
 			continue;
 		}
 		unlink_pending(thread, pending);

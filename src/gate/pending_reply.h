@@ -1,7 +1,8 @@
 /*
  * Private to the gate: requests that wait for a ledger worker or the journal. Each is answered when
  * its message is complete, or at its deadline with "it cannot be said yet", whichever is first: a
- * disk that hangs does not leave a client without an answer (P5).
+ * disk that hangs does not leave a client without an answer (P5). Who waits for one after the other
+ * has one deadline: it goes with the handle.
  */
 #pragma once
 
@@ -17,7 +18,6 @@ enum pending_reply_kind {
 struct pending_reply {
 	struct pending_reply *previous, *next;
 	struct reply_handle handle;
-	int64_t deadline_ns; /* monotonic */
 	enum pending_reply_kind kind;
 	enum reply_retry retry; /* PENDING_CHANGE; set before pending_reply_begin() */
 	bool answered;          /* it has expired */
@@ -25,15 +25,14 @@ struct pending_reply {
 
 /* Whether one more may go; then pending_reply_begin() must follow. */
 bool pending_reply_has_room(const struct gate_thread *thread);
-/* `pending` lies in the message that is sent and stays until pending_reply_end(). */
-void pending_reply_begin(struct gate_thread *thread, struct pending_reply *pending, const struct reply_handle *handle,
-			 enum pending_reply_kind kind, int64_t patience_ns);
-/* It is complete. True where the handle is still to be answered. */
-bool pending_reply_end(struct gate_thread *thread, struct pending_reply *pending) MUST_CHECK;
 /*
- * How long an operator's request may be pending: T_ack, and a margin for the journal worker to
+ * `pending` lies in the message that is sent and stays until pending_reply_end(). A handle that has
+ * a deadline keeps it. Without one it has T_ack from now on, and a margin for the journal worker to
  * refuse by itself what waited too long.
  */
-int64_t pending_reply_patience_ns(const struct gate_thread *thread);
+void pending_reply_begin(struct gate_thread *thread, struct pending_reply *pending, const struct reply_handle *handle,
+			 enum pending_reply_kind kind);
+/* It is complete. True where the handle is still to be answered. */
+bool pending_reply_end(struct gate_thread *thread, struct pending_reply *pending) MUST_CHECK;
 /* Expires what is overdue. Returns when it wants to be called next. */
 int64_t pending_reply_tick(struct gate_thread *thread, int64_t now_ns);

@@ -34,6 +34,7 @@ struct reply_handle {
 	struct http_handle handle;
 	struct trace trace;
 	int64_t started_ns;
+	int64_t deadline_ns; /* monotonic: by then it is answered, whatever it waits for (pending_reply.h); 0: it has not waited */
 	uint32_t route;
 	enum http_method method;
 	struct address client; /* unspecified where no log line will tell of the request */

@@ -182,15 +182,16 @@ static void ask_stock(struct gate_thread *thread, struct lookup *lookup, const s
 		.started_ns = clock_mono_ns(),
 	};
 	lookup->decision.find = (struct stock_find){.sale = uuid_tag(&id), .id = id, .buyer = slice_of(lookup->buyer)};
-	pending_reply_begin(thread, &lookup->pending, handle, PENDING_READ, thread->gate->settings.admission->ack_deadline_ns);
+	pending_reply_begin(thread, &lookup->pending, handle, PENDING_READ);
 	stock_round_add(thread->stock, &lookup->decision.job);
 }
 
 /* Its time has come: the stock is asked again, unless the client is gone. */
 static void look_at(struct lookup_queue *queue, struct lookup *lookup)
 {
-	const struct reply_handle handle = lookup->pending.handle;
+	struct reply_handle handle = lookup->pending.handle;
 
+	handle.deadline_ns = 0; /* it has waited for its order alone */
 	if (!http_find(queue->thread->loop, handle.handle)) {
 		finish(queue, lookup);
 	} else if (pending_reply_has_room(queue->thread)) {

@@ -346,7 +346,7 @@ void settlement_go_on(struct gate_thread *thread, const struct reply_handle *han
 		sale_entry_ref(settlement->entry);
 	fill(settlement, thread, handle, wanted);
 	settlement->pending.retry = reply_retry_of(wanted->action, wanted->extend_to_ms != 0);
-	pending_reply_begin(thread, &settlement->pending, handle, PENDING_CHANGE, pending_reply_patience_ns(thread));
+	pending_reply_begin(thread, &settlement->pending, handle, PENDING_CHANGE);
 	stock_round_add(thread->stock, &settlement->decision.job);
 }
 

@@ -220,7 +220,7 @@ void operator_audit(struct gate_request *request)
 		return;
 	}
 	http_defer(request->exchange);
-	pending_reply_begin(queue->thread, &waiter->pending, &handle, PENDING_AUDIT, pending_reply_patience_ns(queue->thread));
+	pending_reply_begin(queue->thread, &waiter->pending, &handle, PENDING_AUDIT);
 	waiter->next = queue->waiters;
 	queue->waiters = waiter;
 }

@@ -165,6 +165,7 @@ static void park(struct gate_thread *thread, struct ledger_task *task)
 		gate_answer_handle(thread, &task->pending.handle, &task->reply);
 		return;
 	}
+	task->pending.handle.deadline_ns = 0; /* from now on it waits for something to tell alone */
 	queue->parked[queue->count++] = (struct parked){
 		.handle = task->pending.handle,
 		.asked = task->changes,

@@ -97,6 +97,37 @@ static int sales_changed(struct ledger *ledger, uint64_t after, struct sale **sa
 	return atomic_load(&deaf) ? 0 : really_changed(ledger, after, sales, max, count);
 }
 
+/*
+ * And that it hangs: a request that it is asked for it does not know within two seconds of `slow`,
+ * and an order it tells a second later, when whoever asked has been answered.
+ */
+static int (*really_request_find)(struct ledger *ledger, struct ledger_request *request);
+static int (*really_order_get)(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
+static struct moved_clock *_Atomic slow;
+static atomic_bool answered;
+
+static int request_find(struct ledger *ledger, struct ledger_request *request)
+{
+	struct moved_clock *clock = atomic_load(&slow);
+
+	if (!clock)
+		return really_request_find(ledger, request);
+	move(clock, 2000);
+	return -ETIMEDOUT;
+}
+
+static int order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order)
+{
+	struct moved_clock *clock = atomic_load(&slow);
+
+	if (clock) {
+		move(clock, 1000);
+		for (int i = 0; i < 3000 && !atomic_load(&answered); i++) /* half of what a client waits */
+			pause_sleep(10000000);
+	}
+	return really_order_get(ledger, id, order);
+}
+
 /* The stock's operations, but that it cannot find an order so many times. */
 static struct stock_ops stock_ops;
 static void (*really_find)(struct stock *stock, struct stock_find *finds, size_t count);
@@ -130,6 +161,10 @@ static void house_open(struct house *house)
 	really_changed = house->ports.ledger->ops->sales_changed;
 	ledger_ops = *house->ports.ledger->ops;
 	ledger_ops.sales_changed = sales_changed;
+	really_request_find = ledger_ops.request_find;
+	ledger_ops.request_find = request_find;
+	really_order_get = ledger_ops.order_get;
+	ledger_ops.order_get = order_get;
 	house->ports.ledger->ops = &ledger_ops;
 	assert_int_equal(journal_direct_new(&house->ports.journal, house->ports.ledger), 0);
 	assert_int_equal(stock_memory_new(&house->ports.stock, 1024), 0);
@@ -438,6 +473,30 @@ static void test_an_extension_with_a_key_does_not_begin_before_its_end_is_fixed(
 	expect(200, "\"hold_expires_at\":\"2027-01-01T10:01:05.000Z\"");
 }
 
+/*
+ * Each wait of a request had its whole bound: a cancel with a key took two while a ledger hung. The
+ * clock stands still but for what the ledger takes: three seconds of the two and a half that there
+ * are, and none of the two waits is over its own bound.
+ */
+static void test_what_waits_twice_is_answered_at_its_first_deadline(void **state)
+{
+	char target[128];
+
+	(void)state;
+	open_sale(first);
+	buy(first, "anna");
+	expect(202, "");
+	snprintf(target, sizeof(target), "/v1/orders/%.36s/cancel", strstr(answer.body, "\"id\":\"") + strlen("\"id\":\""));
+	atomic_store(&answered, false);
+	atomic_store(&slow, &first->clock);
+	operate(first, "cancel", target, NULL, 503);
+	expect(503, "outcome-unknown");
+	atomic_store(&answered, true);
+	atomic_store(&slow, NULL);
+	operate(first, "cancel", target, NULL, 200);
+	expect(200, "\"state\":\"cancelled\"");
+}
+
 /* --- On a scheduler --- */
 
 static void minute_of_sale(void *argument)
@@ -486,6 +545,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_gate_that_is_behind_tells_the_stock_of_a_stop, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_gate_that_is_behind_releases_nothing_by_the_ledger_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_an_extension_with_a_key_does_not_begin_before_its_end_is_fixed, begin, end),
+		cmocka_unit_test_setup_teardown(test_what_waits_twice_is_answered_at_its_first_deadline, begin, end),
 		cmocka_unit_test(test_an_engine_runs_on_a_scheduler_and_a_seed_repeats_it),
 	};
 

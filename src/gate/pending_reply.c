@@ -59,6 +59,9 @@ static void expire(struct reply *reply, const struct pending_reply *pending)
 	case PENDING_CHANGE:
 		reply_change_unknown(reply, pending->retry);
 		return;
+	case PENDING_FIND:
+		reply_refuse(reply, PROBLEM_STOCK_UNAVAILABLE, "The stock did not answer in time.");
+		return;
 	case PENDING_READ:
 		reply_refuse(reply, PROBLEM_LEDGER_UNAVAILABLE, "The ledger did not answer in time.");
 		return;

@@ -11,7 +11,8 @@
 /* What a request that expires is answered. */
 enum pending_reply_kind {
 	PENDING_CHANGE, /* outcome-unknown: it may be done or not */
-	PENDING_READ,   /* ledger-unavailable: nothing was to be done */
+	PENDING_FIND,   /* stock-unavailable: nothing was to be done */
+	PENDING_READ,   /* ledger-unavailable: likewise */
 	PENDING_AUDIT,  /* overloaded: it goes on, and the next who asks gets its result */
 };
 

@@ -7,12 +7,14 @@ import contextlib
 import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from proxy import Proxy
 from redis import Redis, Sentinel
 from redis import wait_until as wait_for_service
 
+from failpoints import Failpoints
 from penstock import LIBRARY, TESTING_PROGRAM, wait_until
 from rush import rush
 
@@ -231,6 +233,29 @@ def test_redis_is_away_when_a_gate_starts(gates):
         gate.wait_ready()
     wait_until(lambda: cluster.is_selling("drop"), 30, "the stock")
     assert gate.buy("drop", "anna", key="k").body == order.body
+
+
+@pytest.mark.parametrize("path", ["/v1/orders/{order}", "/v1/sales/drop/orders"])
+def test_who_looks_at_an_order_is_told_that_it_is_the_stock_that_hangs(gates, tmp_path, path):
+    """Nobody had asked the ledger, of which it was said that it did not answer."""
+    failpoints = Failpoints(tmp_path)
+    cluster = gates(1, **failpoints.server)
+    gate = cluster.gates[0]
+    cluster.make_sale("drop", 5, hold_seconds=600)
+    wait_until(lambda: cluster.is_selling("drop"), 20, "the sale")
+    order = gate.buy("drop", "anna", key="k").json["id"]
+    cluster.settle()
+    failpoints.set("stock.decided=hold")
+    with ThreadPoolExecutor(1) as pool:
+        buying = pool.submit(gate.buy, "drop", "ben", key="k")
+        wait_until(lambda: failpoints.hits("stock.decided"), 20, "the stock's thread that stands still")
+        answer = gate.ask("GET", path.format(order=order), buyer="anna")
+        failpoints.lift()
+        buying.result()
+    assert (answer.status, answer.code) == (503, "stock-unavailable"), answer.body
+    wait_until(lambda: gate.buy("drop", "ben", key="k").status == 202, 30, "the order whose end was not known")
+    cluster.settle()
+    cluster.audit()
 
 
 def test_an_operator_is_told_that_it_is_the_stock_that_is_away(gates):

@@ -182,7 +182,7 @@ static void ask_stock(struct gate_thread *thread, struct lookup *lookup, const s
 		.started_ns = clock_mono_ns(),
 	};
 	lookup->decision.find = (struct stock_find){.sale = uuid_tag(&id), .id = id, .buyer = slice_of(lookup->buyer)};
-	pending_reply_begin(thread, &lookup->pending, handle, PENDING_READ);
+	pending_reply_begin(thread, &lookup->pending, handle, PENDING_FIND);
 	stock_round_add(thread->stock, &lookup->decision.job);
 }
 

@@ -194,7 +194,7 @@ static void start(struct gate_request *request, const struct sale *sale, const s
 	}
 	fill(own, request, sale, buyer);
 	http_defer(request->exchange);
-	pending_reply_begin(thread, &own->pending, &handle, PENDING_READ);
+	pending_reply_begin(thread, &own->pending, &handle, PENDING_FIND);
 	if (sale)
 		stock_round_add(thread->stock, &own->decision.job);
 	else

@@ -142,6 +142,22 @@ def test_a_sale_wants_its_price(server):
     assert done.returncode == 2 and "--price" in done.stderr
 
 
+def test_a_price_keeps_its_currency_where_no_other_is_said(server):
+    def price(sale):
+        return server.operate("GET", f"/v1/sales/{sale}").json["price"]
+
+    operate(server, "item", "create", "SHOE", "--on-hand", "10")
+    assert operate(server, "sale", "create", "drop", "--lot", "SHOE=4", "--price", "500", "--currency", "USD").returncode == 0
+    assert operate(server, "sale", "change", "drop", "--price", "600").returncode == 0
+    assert price("drop") == {"amount": 600, "currency": "USD"}
+    assert operate(server, "sale", "create", "next", "--like", "drop", "--price", "700").returncode == 0
+    assert price("next") == {"amount": 700, "currency": "USD"}
+    assert operate(server, "sale", "change", "next", "--price", "800", "--currency", "CHF").returncode == 0
+    assert price("next") == {"amount": 800, "currency": "CHF"}
+    assert operate(server, "sale", "create", "other", "--lot", "SHOE=1", "--price", "900").returncode == 0
+    assert price("other") == {"amount": 900, "currency": "EUR"}
+
+
 def test_a_sale_that_is_made_open_waits_for_its_time_and_a_draft_is_deleted(server):
     operate(server, "item", "create", "SHOE", "--on-hand", "10")
     make = ("--lot", "SHOE=4", "--price", "0", "--json")

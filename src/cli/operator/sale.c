@@ -178,6 +178,18 @@ static int take_from_other(struct cli *cli, json_t *body, const struct sale_term
 	return code;
 }
 
+/* A price that is changed keeps its currency where no other one is said. */
+static int keep_currency(struct cli *cli, const char *url, const char *path, json_t *body)
+{
+	json_t *sale = NULL;
+	int code = sale_lacks_currency(body) ? output_ask(cli, url, "GET", path, NULL, &sale) : CLI_GO;
+
+	if (code == CLI_GO)
+		sale_set_currency(body, sale);
+	json_decref(sale);
+	return code;
+}
+
 static int create(struct cli *cli)
 {
 	struct sale_terms terms = sale_no_terms;
@@ -202,6 +214,8 @@ static int create(struct cli *cli)
 		code = sale_set_lots(cli, body, &terms.lots, 1);
 	if (code == CLI_GO && terms.like)
 		code = take_from_other(cli, body, &terms);
+	if (code == CLI_GO)
+		sale_set_currency(body, NULL);
 	if (code != CLI_GO) {
 		json_decref(body);
 		return code;
@@ -231,6 +245,8 @@ static int change(struct cli *cli)
 		code = sale_set_lots(cli, body, &terms.lots, 0);
 	if (code == CLI_GO && json_object_size(body) == 0)
 		code = cli_usage(cli, "what is to change? give at least one option");
+	if (code == CLI_GO)
+		code = keep_currency(cli, terms.url, path, body);
 	if (code != CLI_GO) {
 		json_decref(body);
 		return code;

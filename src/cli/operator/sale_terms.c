@@ -78,8 +78,7 @@ int sale_set_terms(const struct cli *cli, json_t *body, const struct sale_terms 
 		json_object_set_new(body, "name", json_string(terms->name));
 	if (terms->price >= 0)
 		json_object_set_new(body, "price",
-				    json_pack("{s:I, s:s}", "amount", (json_int_t)terms->price, "currency",
-					      terms->currency ? terms->currency : "EUR"));
+				    json_pack("{s:I, s:s*}", "amount", (json_int_t)terms->price, "currency", terms->currency));
 	else if (terms->currency)
 		return cli_usage(cli, "--currency goes with --price");
 	if (terms->limit >= 0)
@@ -102,6 +101,25 @@ int sale_set_terms(const struct cli *cli, json_t *body, const struct sale_terms 
 	return terms->rate ? set_rate(cli, body, terms->rate) : CLI_GO;
 }
 
+bool sale_lacks_currency(const json_t *body)
+{
+	const json_t *price = json_object_get(body, "price");
+
+	return price && !json_object_get(price, "currency");
+}
+
+void sale_set_currency(json_t *body, const json_t *other)
+{
+	json_t *currency = json_object_get(json_object_get(other, "price"), "currency");
+
+	if (!sale_lacks_currency(body))
+		return;
+	if (json_is_string(currency))
+		json_object_set(json_object_get(body, "price"), "currency", currency);
+	else
+		json_object_set_new(json_object_get(body, "price"), "currency", json_string("EUR"));
+}
+
 void sale_set_like(json_t *body, const json_t *other, const struct sale_terms *terms)
 {
 	static const char *const same[] = {"name",         "price",        "limit_per_buyer", "rate",
@@ -119,6 +137,7 @@ void sale_set_like(json_t *body, const json_t *other, const struct sale_terms *t
 		lots, json_pack("{s:O, s:O}", "sku", json_object_get(lot, "sku"), "units", json_object_get(lot, "units")));
 	if (terms->lots.count == 0)
 		json_object_set(body, "lots", lots);
+	sale_set_currency(body, other);
 	json_decref(lots);
 	opens = output_field_text(body, "opens_at");
 	if (json_object_get(body, "closes_at") || clock_parse(opens, strlen(opens), &opens_ms) < 0 ||

@@ -33,7 +33,7 @@ void csv_end_line(struct buffer *out)
 void csv_reader_init(struct csv_reader *reader, struct slice text)
 {
 	text = slice_without_mark(text);
-	*reader = (struct csv_reader){text.data, text.data + text.size, 1};
+	*reader = (struct csv_reader){.at = text.data, .end = text.data + text.size, .line = 1};
 }
 
 /* Behind a field: a comma, a line's end, or the text's. */
@@ -84,6 +84,15 @@ static void end_line(struct csv_reader *reader)
 	reader->line++;
 }
 
+/* Spreadsheets fill rows up with empty fields. */
+static bool too_wide(const struct csv_reader *reader, const struct csv_row *row)
+{
+	for (size_t i = reader->width; i < row->count; i++)
+		if (row->fields[i].size > 0)
+			return true;
+	return false;
+}
+
 int csv_read(struct csv_reader *reader, struct csv_row *row)
 {
 	/*
@@ -112,8 +121,11 @@ int csv_read(struct csv_reader *reader, struct csv_row *row)
 			reader->at++;
 		}
 		end_line(reader);
-		if (row->count > 1 || row->fields[0].size > 0)
-			return 1;
+		if (row->count == 1 && row->fields[0].size == 0)
+			continue;
+		if (reader->width == 0)
+			reader->width = row->count;
+		return too_wide(reader, row) ? -EBADMSG : 1;
 	}
 }
 

@@ -16,7 +16,8 @@ void csv_end_line(struct buffer *out);
 /* Reads a text in memory, which it points into where it can. */
 struct csv_reader {
 	const char *at, *end;
-	size_t line; /* of the row that comes next, from 1 */
+	size_t line;  /* of the row that comes next, from 1 */
+	size_t width; /* fields of the first row; 0: it was not read yet */
 };
 enum { CSV_FIELDS_MAX = 64 };
 struct csv_row {
@@ -28,8 +29,10 @@ struct csv_row {
 void csv_reader_init(struct csv_reader *reader, struct slice text);
 /*
  * The next row; empty lines are passed over. 1; 0 at the end; -EBADMSG: a quote is not closed, or
- * has something behind it, or there are too many fields (row->line says where); -ENOMEM. The row is
- * zeroed before the first call, and deinited after the last.
+ * has something behind it, or there are too many fields, or more than in the first row that are not
+ * empty: a comma within a field, such as 1,000, would give the fields behind it to other columns
+ * (row->line says where); -ENOMEM. The row is zeroed before the first call, and deinited after the
+ * last.
  */
 int csv_read(struct csv_reader *reader, struct csv_row *row) MUST_CHECK;
 void csv_row_deinit(struct csv_row *row);

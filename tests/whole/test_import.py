@@ -107,6 +107,8 @@ def faulty():
     yield "csv time", LINES.replace("2098-01-01T10:00:00Z", "soon"), "file:2:", "opens_at"
     yield "csv title", LINES.replace("item_name", "colour"), "file:1:", "colour"
     yield "csv quote", LINES + 'L,"open\n', "file:4:", "quote"
+    yield "csv comma", "sku,item_name,on_hand\nL,Large,1,000\n", "file:2:", "more fields than in the first line"
+    yield "csv titles alone", "sku,item_name,on_hand\n", "file:", "neither an item nor a sale"
     yield "json", '{"items":[\n{"sku":}]}', "file:2:", ""
     yield "empty", "", "file:", "empty"
 

@@ -326,10 +326,12 @@ int import_read_csv(struct import_file *file, struct slice text)
 	while (r == 1 && code == CLI_GO && (r = csv_read(&reader, &reading.row)) == 1)
 		code = read_line(&reading);
 	if (r == -EBADMSG)
-		code = cli_error(CLI_USAGE, "%s:%zu: a quote is not closed there, or there are too many fields", file->path,
-				 reading.row.line);
+		code = cli_error(CLI_USAGE, "%s:%zu: a quote is not closed there, or there are more fields than in the first line",
+				 file->path, reading.row.line);
 	else if (r < 0)
 		code = cli_error(CLI_FAILED, "%s", error_text(r));
+	else if (code == CLI_GO && json_array_size(reading.items) == 0 && json_array_size(reading.sales) == 0)
+		code = cli_error(CLI_USAGE, "%s: there is neither an item nor a sale in it", file->path);
 	set_defaults(&reading);
 	csv_row_deinit(&reading.row);
 	json_decref(reading.items_by_sku);

@@ -183,7 +183,8 @@ static int read_lines(const struct order_file *file, struct slice text, struct l
 	while (r == 1 && code == CLI_GO && (r = csv_read(&reader, &row)) == 1)
 		code = read_row(file, &row, &columns, lines);
 	if (r == -EBADMSG)
-		code = cli_error(CLI_USAGE, "%s:%zu: a quote is not closed there, or there are too many fields; nothing was done",
+		code = cli_error(CLI_USAGE,
+				 "%s:%zu: a quote is not closed there, or there are more fields than in the first line; nothing was done",
 				 file->path, row.line);
 	else if (r < 0)
 		code = cli_error(CLI_FAILED, "%s", error_text(r));

@@ -112,7 +112,8 @@ static int read_list(const char *path, struct slice text, struct entries *list)
 	while (r == 1 && code == CLI_GO && (r = csv_read(&reader, &row)) == 1)
 		code = read_row(path, &row, &columns, list);
 	if (r == -EBADMSG)
-		code = cli_error(CLI_USAGE, "%s:%zu: a quote is not closed there, or there are too many fields", path, row.line);
+		code = cli_error(CLI_USAGE, "%s:%zu: a quote is not closed there, or there are more fields than in the first line",
+				 path, row.line);
 	else if (r < 0)
 		code = cli_error(CLI_FAILED, "%s", error_text(r));
 	csv_row_deinit(&row);

@@ -61,6 +61,9 @@ static void test_rows_are_read_as_they_are_written(void **state)
 		{"a\"b,c\n", "1|a\"b|c;0 at 2"},
 		{"x\n\"open\n", "1|x;-74 at 2"},
 		{"\"a\"b\n", "-74 at 1"},
+		{"a,b\nc\nd,e,,\n", "1|a|b;2|c;3|d|e||;0 at 4"},
+		{"a,b\nc,1,000\n", "1|a|b;-74 at 2"},
+		{"\na\nb\nc,d\n", "2|a;3|b;-74 at 4"},
 	};
 	char out[512];
 

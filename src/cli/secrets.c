@@ -33,7 +33,12 @@ int secrets_token_maker_init(struct token_maker *maker, const struct settings *s
 	path = key_file_path(settings->ledger.url, KEY_FILE_JWT_KEY);
 	if (!path)
 		return cli_error(CLI_USAGE, "identity.jwt_key is not set, and %s has no file beside it", ledger);
-	r = key_file_load_or_make(path, &maker->key);
+	r = key_file_load(path, &maker->key);
+	if (r == -ENOENT) {
+		r = key_file_load_or_make(path, &maker->key);
+		if (r == 0)
+			cli_error(CLI_OK, "there was no key here, so %s was made: a server in another folder does not know it", path);
+	}
 	if (r < 0)
 		cli_error(CLI_FAILED, "%s: %s", path, key_file_error(r));
 	free(path);

@@ -50,6 +50,7 @@ def test_the_readme_names_every_command():
         (["serve", "--ledger.url", "postgresql://x", "--journal.url", "kafka://x/y"], "stock.url = redis://"),
         (["serve", "--ledger.url", "oracle:x"], "sqlite:"),
         (["token", "two words"], "buyer"),
+        (["token", "--operator", "clock"], "neither clock nor buyer nor nobody"),
         (["rehearse", "--buyers", "many"], "buyers"),
         (["rehearse", "--buyers", "-5"], "wanted is a whole number, 0 or more"),
         (["audit", "penstock.db"], "sqlite:PATH (of a file PATH)"),
@@ -156,6 +157,13 @@ def test_a_price_keeps_its_currency_where_no_other_is_said(server):
     assert price("next") == {"amount": 800, "currency": "CHF"}
     assert operate(server, "sale", "create", "other", "--lot", "SHOE=1", "--price", "900").returncode == 0
     assert price("other") == {"amount": 900, "currency": "EUR"}
+
+
+def test_a_token_by_a_key_that_no_server_has_is_said_to_be_one(tmp_path):
+    first, second = run("token", "anna", cwd=tmp_path), run("token", "anna", cwd=tmp_path)
+    assert first.returncode == second.returncode == 0
+    assert first.stdout.count(".") == second.stdout.count(".") == 2
+    assert "penstock.db.jwt-key was made" in first.stderr and second.stderr == ""
 
 
 def test_a_sale_that_is_made_open_waits_for_its_time_and_a_draft_is_deleted(server):

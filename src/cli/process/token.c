@@ -7,11 +7,27 @@
 #include "identity/operators.h"
 #include "model/sale.h"
 
+/* Whether the settings would take the entry: some names are not for operators. */
+static int taken(const char *name, struct slice entry)
+{
+	struct operators *operators;
+	const char *reason;
+	int code = CLI_OK;
+
+	if (operators_new(&operators) < 0)
+		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
+	if (operators_parse(operators, entry, &reason) < 0)
+		code = cli_error(CLI_USAGE, "operator \"%s\": %s", name, reason);
+	operators_free(operators);
+	return code;
+}
+
 static int operator_token(const char *name, const char *scopes)
 {
 	char token[OPERATOR_TOKEN_SIZE];
 	unsigned allowed;
 	struct buffer entry;
+	int code;
 
 	if (operator_scopes_parse(slice_of(scopes), &allowed) < 0)
 		return cli_error(CLI_USAGE, "scopes \"%s\": wanted are read, orders, stock, joined by +", scopes);
@@ -20,12 +36,14 @@ static int operator_token(const char *name, const char *scopes)
 	operator_token_make(token);
 	buffer_init(&entry, 4096);
 	operators_entry(slice_of(name), allowed, slice_of(token), &entry);
-	printf("token     %s\nsettings  operator.tokens = %.*s\n\n"
-	       "Give the token to %s; it is kept nowhere. Add the entry to the list in operator.tokens (comma-separated).\n",
-	       token, (int)entry.size, entry.data, name);
+	code = taken(name, (struct slice){entry.data, entry.size});
+	if (code == CLI_OK)
+		printf("token     %s\nsettings  operator.tokens = %.*s\n\n"
+		       "Give the token to %s; it is kept nowhere. Add the entry to the list in operator.tokens (comma-separated).\n",
+		       token, (int)entry.size, entry.data, name);
 	buffer_deinit(&entry);
 	explicit_bzero(token, sizeof(token));
-	return CLI_OK;
+	return code;
 }
 
 static int buyer_token(struct cli *cli, const char *buyer, int64_t lifetime_ms)

@@ -399,7 +399,7 @@ int client_judge(struct client *client, const char *method, const char *path, in
 		detail = json_string_value(json_object_get(*answer, "title"));
 	cli_error(CLI_FAILED, "%s %s: %d %s%s%s", method, path, status, code ? code : "", detail ? ": " : "", detail ? detail : "");
 	if (status == 404 && code && strcmp(code, "not-found") == 0)
-		cli_error(CLI_FAILED, "is %s the operator listener (operator.listen)? Buyers' listener does not have this",
+		cli_error(CLI_FAILED, "is %s the operator listener (operator.listen)? The buyers' listener does not have this",
 			  client_name(client, name));
 	if (status == 401)
 		cli_error(CLI_FAILED, "give the operator's token with --operator.token_file, or run this in the server's folder");

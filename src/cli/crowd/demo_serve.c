@@ -46,7 +46,7 @@ static void print_purchase(const struct server_process *server, const char *toke
 	char key[UUID_TEXT_SIZE];
 
 	uuid_format(&uuid, key);
-	printf("Buy one (the token is good for a day, for the buyer \"you\"):\n\n");
+	printf("Buy one (the token is good for a day, for the buyer \"you\"). The same again is the same order; another key buys another:\n\n");
 	printf("  TOKEN=%s\n\n", token);
 	printf("  ORDER=$(curl -si -w '\\n' %s/v1/sales/sample/orders -H \"Authorization: Bearer $TOKEN\" \\\n"
 	       "       -H 'Idempotency-Key: %s' -H 'Content-Type: application/json' -d '{\"quantity\":1}' \\\n"

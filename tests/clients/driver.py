@@ -36,7 +36,7 @@ def buy(options: dict[str, Any]) -> dict[str, Any]:
     def on_wait(wait: float, refusal: Refused | None) -> None:
         waits.append((wait, refusal.code if refusal else None))
 
-    arguments = {name: options[name] for name in ("sku", "quantity", "key", "patience") if name in options}
+    arguments = {name: options[name] for name in ("sku", "quantity", "reference", "metadata", "key", "patience") if name in options}
     with Shop(options["url"], token=lambda: str(options["token"]), timeout=5) as shop:
         try:
             bought = shop.buy(options["sale"], on_wait=on_wait, **arguments)

@@ -11,6 +11,8 @@ interface Options {
 	sale: string;
 	sku?: string;
 	quantity?: number;
+	reference?: string;
+	metadata?: Record<string, string>;
 	key?: string;
 	patience?: number;
 	abortAfterWait?: boolean;
@@ -40,7 +42,7 @@ const any: Code = one;
 
 async function buy(options: Options): Promise<unknown> {
 	const shop = new Shop({ url: options.url, token: async () => options.token, timeout: 5000 });
-	const { sale, sku, quantity, key, patience } = options;
+	const { sale, sku, quantity, reference, metadata, key, patience } = options;
 	const stop = new AbortController();
 	const waits: [number, string | null][] = [];
 	const told = (end: object) => ({ ...end, waits });
@@ -49,6 +51,8 @@ async function buy(options: Options): Promise<unknown> {
 			sale,
 			...(sku !== undefined && { sku }),
 			...(quantity !== undefined && { quantity }),
+			...(reference !== undefined && { reference }),
+			...(metadata !== undefined && { metadata }),
 			...(key !== undefined && { key }),
 			...(patience !== undefined && { patience: patience * 1000 }),
 			signal: stop.signal,

@@ -83,6 +83,15 @@ def test_it_buys_once_under_a_key_of_its_own(server, drive, sale):
     assert units(server, drop) == 2
 
 
+def test_what_the_shop_calls_it_goes_with_every_attempt(server, drive, sale):
+    said = {"reference": f"INV-{next(numbers)}", "metadata": {"channel": "app", "basket": "7"}}
+    with unkind_way(server.public, LOSE, PASS) as (url, _):
+        told = drive("buy", sale(), url, **said)
+    assert told["replayed"]
+    order = server.order(told["bought"]).json
+    assert {name: order[name] for name in said} == said
+
+
 def test_a_lost_answer_is_asked_for_again_with_the_same_key(server, drive, sale):
     drop = sale()
     with unkind_way(server.public, LOSE, LOSE, PASS) as (url, asked):

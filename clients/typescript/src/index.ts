@@ -46,7 +46,7 @@ export class UnexpectedAnswer extends Error {
 	}
 }
 
-/** The purchase may have been done. Buying again with the same key, sale, SKU and quantity finds out, and never buys twice. */
+/** The purchase may have been done. Buying again with the same key, and all else as it was, finds out, and never buys twice. */
 export class OutcomeUnknown extends Error {
 	constructor(
 		readonly key: string,
@@ -64,6 +64,9 @@ export interface Purchase {
 	/** Which lot; may be left out where the sale has one. */
 	sku?: string;
 	quantity?: number;
+	/** What the shop calls it, and pairs of its own: kept with the order. The same each time that a key is sent. */
+	reference?: string;
+	metadata?: Record<string, string>;
 	/** Of a purchase that was begun before: keep it where a reload or a crash leaves it. Left out, a new one is made. */
 	key?: string;
 	/** For how long to go on asking, in ms (60,000); 0: the first answer, whatever it is. */
@@ -153,14 +156,14 @@ export class Shop {
 	}
 
 	/** undefined: no answer, or one that tells nothing. */
-	private async attempt({ sale, sku, quantity, signal }: Purchase, key: string): Promise<Answer> {
+	private async attempt({ sale, sku, quantity, reference, metadata, signal }: Purchase, key: string): Promise<Answer> {
 		signal?.throwIfAborted();
 		const limit = limited(this.timeout, signal);
 		let told: { data?: Order; error?: unknown; response: Response };
 		try {
 			told = await this.api.POST("/v1/sales/{sale}/orders", {
 				params: { path: { sale }, header: { "Idempotency-Key": key } },
-				body: { quantity: quantity ?? 1, ...(sku !== undefined && { sku }) },
+				body: { quantity: quantity ?? 1, ...(sku !== undefined && { sku }), ...(reference !== undefined && { reference }), ...(metadata && { metadata }) },
 				signal: limit.signal,
 				cache: "no-store",
 			});

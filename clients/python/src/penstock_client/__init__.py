@@ -27,6 +27,7 @@ from .operator import AuthenticatedClient as OperatorClient
 from .public import AuthenticatedClient as PublicClient
 from .public.api.purchase import buy as buy_operation
 from .public.api.purchase import own_orders
+from .public.models.metadata import Metadata
 from .public.models.order import Order
 from .public.models.order_request import OrderRequest
 from .public.models.problem import Problem
@@ -135,7 +136,7 @@ class SaleNotOpen(Refused, code=Code.SALE_NOT_OPEN):
 
 class OutcomeUnknown(PenstockError):
     """
-    The purchase may have been done. Buying again with the same key, sale, SKU and quantity finds
+    The purchase may have been done. Buying again with the same key, and all else as it was, finds
     out, and never buys twice.
     """
 
@@ -182,21 +183,31 @@ class Shop:
         sku: str | None = None,
         quantity: int = 1,
         *,
+        reference: str | None = None,
+        metadata: dict[str, str] | None = None,
         key: str | None = None,
         patience: float = 60.0,
         on_wait: Callable[[float, Refused | None], object] = lambda _wait, _refusal: None,
     ) -> Bought:
-        """Buys, or raises. `key`: of a purchase that was begun before; keep it where a crash leaves
-        it. `patience`: for how many seconds to go on asking; 0: the first answer, whatever it is.
-        `on_wait` is told of each wait, and of the refusal, or None: no answer came.
+        """Buys, or raises. `reference` and `metadata`: what the shop calls it, and pairs of its
+        own, kept with the order. `key`: of a purchase that was begun before; keep it where a crash
+        leaves it, and all else as it was. `patience`: for how many seconds to go on asking; 0: the
+        first answer, whatever it is. `on_wait` is told of each wait, and of the refusal, or None:
+        no answer came.
         """
         key = key or uuid.uuid4().hex
+        body = OrderRequest(
+            quantity=quantity,
+            sku=UNSET if sku is None else sku,
+            reference=UNSET if reference is None else reference,
+            metadata=UNSET if metadata is None else Metadata.from_dict(metadata),
+        )
         end = time.monotonic() + patience
         unknown = False  # whether an attempt may have been done
         attempt = 0
         while True:
             try:
-                answer = self._attempt(sale, sku, quantity, key)
+                answer = self._attempt(sale, body, key)
             except UnexpectedAnswer as error:
                 if unknown:
                     raise OutcomeUnknown(key, None) from error
@@ -220,9 +231,8 @@ class Shop:
         except (httpx.TransportError, httpx.DecodingError):
             return None
 
-    def _attempt(self, sale: str, sku: str | None, quantity: int, key: str) -> Bought | Refused | None:
+    def _attempt(self, sale: str, body: OrderRequest, key: str) -> Bought | Refused | None:
         """None: no answer, or one that tells nothing."""
-        body = OrderRequest(quantity=quantity, sku=UNSET if sku is None else sku)
         response = self._ask(buy_operation._get_kwargs(sale, body=body, idempotency_key=key))
         if response is None:
             return None

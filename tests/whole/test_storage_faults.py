@@ -158,6 +158,30 @@ def test_a_ledger_that_hangs_leaves_nobody_without_an_answer(serve, tmp_path):
     server.audit()
 
 
+def test_a_write_that_does_not_end_is_told(serve, tmp_path):
+    """
+    It fails with nothing, so the ledger was UP, and a gate that nobody bought from while it was out
+    of rotation was ready again. Nobody is let in to wait for it, and earlier orders are told.
+    """
+    server, failpoints = serve_with_failpoints(serve, tmp_path, {"journal.ack_deadline": "1s"})
+    server.make_sale("drop", 5)
+    first = server.buy("drop", "anna", key="key")
+    failpoints.set("ledger.before_commit=hold")
+    wait_until(lambda: server.buy("drop", "bert", key="key").code in ("outcome-unknown", "request-in-flight"), what="an order in the midst of it")
+    wait_until(lambda: ledger_health(server)["status"] == "DOWN", what="the ledger's health")
+    assert ledger_health(server)["details"]["reason"] == "the ledger's disk hangs"
+    assert b"the ledger's disk hangs" in request(server.public, "GET", "/readyz?verbose").body and not is_ready(server)
+    assert server.buy("drop", "carl").code == "journal-unavailable"
+    assert server.buy("drop", "anna", key="key").body == first.body
+    server.await_log("a write does not end")
+    failpoints.lift()
+    wait_until(lambda: is_ready(server) and ledger_health(server)["status"] == "UP", what="readiness without anybody asking")
+    server.await_log("the disk answers again")
+    wait_until(lambda: server.buy("drop", "bert", key="key").status == 202, what="the order")
+    assert server.lot("drop")["held"] == 2
+    server.audit()
+
+
 LOT = "/v1/sales/drop/lots/drop-item"
 # What each is sent, and what it is told of sending it again.
 UNKNOWN_ENDS = {

@@ -36,6 +36,8 @@ struct sqlite_writer {
 	bool poisoned;                      /* a checkpoint failed: the handle must not be used again */
 	unsigned int forgotten;             /* batches that the judge's switch has left uncommitted */
 	struct apply_scratch *scratch;
+	_Atomic int64_t held_since_ns; /* the lock, by whoever has it; 0: nobody. Read by all */
+	_Atomic bool hang_told;        /* in the log */
 };
 
 /* One that only reads. */

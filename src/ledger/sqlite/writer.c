@@ -44,6 +44,7 @@
  * batches of orders, and only for those rows that the failed batch alone could have made; the
  * mark answers for any transaction.
  */
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "ledger/write_health.h"
@@ -64,6 +65,8 @@ enum {
 	 */
 	FORGOTTEN_MAX = 64,
 };
+/* Buyers have long been told "unknown"; a checkpoint or an import on a slow disk takes less. */
+static const int64_t HANG_NS = 5000000000;
 
 static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
 {
@@ -85,10 +88,14 @@ void sqlite_writer_init(struct sqlite_writer *writer)
 void sqlite_writer_lock(struct sqlite_ledger *ledger)
 {
 	fair_lock_take(&ledger->writer.lock);
+	atomic_store(&ledger->writer.held_since_ns, clock_mono_ns());
 }
 
 void sqlite_writer_unlock(struct sqlite_ledger *ledger)
 {
+	atomic_store(&ledger->writer.held_since_ns, 0);
+	if (atomic_exchange(&ledger->writer.hang_told, false))
+		log_info("ledger", "the disk answers again");
 	fair_lock_release(&ledger->writer.lock);
 }
 
@@ -437,14 +444,30 @@ int sqlite_recover(struct ledger *base)
 	return result < 0 ? result : sqlite_writer_end(ledger, 0);
 }
 
+/* A write that does not end fails with nothing: who looks from outside sees how long it takes. */
+static bool hangs(struct sqlite_writer *writer)
+{
+	int64_t since_ns = atomic_load(&writer->held_since_ns);
+
+	if (since_ns == 0 || clock_mono_ns() - since_ns < HANG_NS)
+		return false;
+	if (!atomic_exchange(&writer->hang_told, true))
+		log_error("ledger", "a write does not end: the disk hangs");
+	return true;
+}
+
 int sqlite_health(struct ledger *base, const char **reason)
 {
-	const struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	int code = atomic_load(&ledger->health);
 
 	*reason = sqlite_watch_reason(ledger);
 	if (*reason)
 		return -ESTALE;
+	if (hangs(&ledger->writer)) {
+		*reason = "the ledger's disk hangs";
+		return -ETIMEDOUT;
+	}
 	switch (code) {
 	case 0:
 		*reason = NULL;

@@ -1,7 +1,7 @@
 /*
  * The connections that only read: which of them are free, open and still good. One for each thread
- * that reads (the ledger workers, the sale keeper, the rebuild), so that none waits for another's.
- * The connections themselves are the adapter's, by number. Private to the adapters.
+ * that reads (LEDGER_READERS_MAX), so that none waits for another's. The connections themselves are
+ * the adapter's, by number. Private to the adapters.
  *
  * Lock order: the writer's, then the pool's.
  */
@@ -10,8 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/lock.h"
-
-enum { LEDGER_READERS_MAX = 10 };
+#include "port/ledger.h"
 
 struct reader_pool {
 	struct lock lock;

@@ -26,6 +26,12 @@
 #include "port/ledger_audit.h"
 #include "text/buffer.h"
 
+/*
+ * So many threads may read at once, and none waits for another: those of a gate, which
+ * workers/ledger_workers.c counts.
+ */
+enum { LEDGER_READERS_MAX = 12 };
+
 enum ledger_outcome {
 	LEDGER_DONE = 0,
 	LEDGER_ALREADY = 1, /* this was done before, with the same content */

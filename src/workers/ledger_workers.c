@@ -3,8 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/thread.h"
+#include "port/ledger.h"
 
 enum { BATCH = 64 };
+
+/*
+ * Who reads the ledger in a gate: each of these, how old it is, the sale keeper, the promises, the
+ * rebuild. With a reader less than that a stop could stand behind an audit.
+ */
+_Static_assert((int)TASK_CLASSES + 4 == (int)LEDGER_READERS_MAX, "as many readers as threads that read");
 
 struct worker {
 	struct thread thread;

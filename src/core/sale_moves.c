@@ -157,16 +157,22 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 	return r;
 }
 
-/* The stops that the ledger had counted when this process heard of the sale last. */
-static struct sale_stops known_stops(const struct sale_control *control, uint32_t number, bool *paused)
+/* The ledger's word when this process heard of the sale last. */
+struct known_sale {
+	struct sale_stops stops; /* that it had counted */
+	bool paused;
+};
+
+static struct known_sale known_sale(const struct sale_control *control, uint32_t number)
 {
 	const struct sale_table *table = sale_catalog_ref(control->settings.catalog);
 	const struct sale_entry *entry = sale_table_find_number(table, number);
-	const struct sale_stops stops = entry ? entry->sale->stops : (struct sale_stops){.count = 0};
+	struct known_sale known = {.paused = false};
 
-	*paused = entry && entry->sale->state == SALE_PAUSED;
+	if (entry)
+		known = (struct known_sale){.stops = entry->sale->stops, .paused = entry->sale->state == SALE_PAUSED};
 	sale_table_unref(table);
-	return stops;
+	return known;
 }
 
 /*
@@ -176,8 +182,7 @@ static struct sale_stops known_stops(const struct sale_control *control, uint32_
 static uint32_t count_stops(const struct sale_control *control, uint32_t number)
 {
 	const struct sale_control_settings *settings = &control->settings;
-	bool paused;
-	uint32_t stops = known_stops(control, number, &paused).count;
+	uint32_t stops = known_sale(control, number).stops.count;
 	struct sale *sale = NULL;
 
 	if (!sale_catalog_waits(settings->catalog) &&
@@ -223,12 +228,11 @@ static int let_go_on(const struct sale_control *control, uint32_t number, const 
  */
 static int stop(const struct sale_control *control, uint32_t number, const struct ledger_actor *actor)
 {
-	bool paused;
-	const struct sale_stops stops = known_stops(control, number, &paused);
-	const bool counted = actor->request && sale_stops_has(&stops, &actor->request->id);
+	const struct known_sale known = known_sale(control, number);
+	const bool counted = actor->request && sale_stops_has(&known.stops, &actor->request->id);
 	int r;
 
-	if (counted && !paused)
+	if (counted && !known.paused)
 		return SALE_CONTROL_REPEATED;
 	/* A stop that was made while the stock was away, and somebody has said otherwise since. */
 	if (actor->request && brake_has_lost(control->settings.stock, number, &actor->request->id) && was_done(control, actor))

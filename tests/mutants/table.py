@@ -331,7 +331,7 @@ MUTANTS = [
            ("unit brake",),
            unseen="somebody must ask in the one look in which a gate's row is older than what Redis calls written down: of 150,000 worlds one"),
     Mutant("old-stop-taken-for-new", "a late retry of a stop is done again where the stock has forgotten its history",
-           "src/core/sale_moves.c", "if (counted && !paused)", "if (counted && !paused && !actor)",
+           "src/core/sale_moves.c", "if (counted && !known.paused)", "if (counted && !known.paused && !actor)",
            ("unit brake",),
            unseen="Redis must forget twice, and a gate that has begun anew in between be asked first: of 100,000 worlds one"),
     Mutant("hung-release-is-made", "a release that waited for the ledger until nobody waits for it undoes a stop that was told since",

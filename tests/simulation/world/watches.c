@@ -156,6 +156,12 @@ static void look_at_clocks(struct world *world)
 	eyes.looked_ns = now_ns;
 }
 
+static void look_at_servers(struct world *world)
+{
+	for (size_t i = 0; i < (world->group ? PLAN_SERVERS : 1); i++)
+		look_at_redis(world, i);
+}
+
 void watches_step(struct world *world)
 {
 	history_time(world->judge, scheduler_now_ns(world->scheduler));
@@ -167,8 +173,7 @@ void watches_step(struct world *world)
 		return;
 	}
 	watch_log_look(eyes.log);
-	for (size_t i = 0; i < (world->group ? PLAN_SERVERS : 1); i++)
-		look_at_redis(world, i);
+	look_at_servers(world);
 	look_at_positions(world);
 }
 
@@ -177,8 +182,7 @@ void watches_step(struct world *world)
 void watches_last_look(struct world *world)
 {
 	history_time(world->judge, scheduler_now_ns(world->scheduler));
-	for (size_t i = 0; i < (world->group ? PLAN_SERVERS : 1); i++)
-		look_at_redis(world, i);
+	look_at_servers(world);
 }
 
 static void forget_stock(size_t server)

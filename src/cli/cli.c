@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,6 +296,27 @@ static int help_with_words(const struct command *const *commands, int argc, char
 	return cli_run_command(command, &cli);
 }
 
+/* A pipe to one that has enough: `penstock log | head`. */
+static bool nobody_reads_on(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+/*
+ * A command may have printed before it was known that the disk is full, or print only now: what is
+ * not written is not said to be done.
+ */
+static int all_is_printed(int code)
+{
+	int error = fflush(stdout) != 0 ? errno : ferror(stdout) ? EIO : 0;
+
+	if (error == 0 || code != CLI_OK || nobody_reads_on())
+		return code;
+	return cli_error(CLI_FAILED, "standard output: %s: what was printed is not whole", error_text(-error));
+}
+
 int cli_main(const struct command *const *commands, int argc, char **argv)
 {
 	struct cli cli = {.commands = commands};
@@ -322,5 +345,5 @@ int cli_main(const struct command *const *commands, int argc, char **argv)
 	cli.flag_count = settings_take_flags(&cli.argc, cli.argv, cli.flags);
 	code = cli_run_command(command, &cli);
 	free(cli.flags);
-	return code;
+	return all_is_printed(code);
 }

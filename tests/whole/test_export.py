@@ -304,6 +304,31 @@ def test_an_export_to_a_full_disk_says_so(shop):
     assert done.returncode == 1 and "standard output" in done.stderr
 
 
+# They print when they end; what is more than a buffer before: the next test.
+PRINTED = ["audit {ledger}", "item list", "order list --json", "sale report drop", "token anna --identity.jwt_key=" + "k" * 32, "version", "help"]
+
+
+@pytest.mark.parametrize("command", PRINTED)
+def test_what_a_full_disk_has_not_taken_is_not_said_to_be_done(server, command):
+    """It ended with 0, and whoever had asked had an empty file."""
+    server.make_sale("drop", 5)
+    words = command.format(ledger=f"sqlite:{server.ledger}").split()
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=operator_environment(server))
+    assert done.returncode == 1 and "standard output: no space left on device" in done.stderr
+
+
+def test_a_long_list_ends_where_it_is_not_read_on_and_fails_where_it_cannot_be_written(server):
+    for name in range(300):
+        assert server.operate("POST", "/v1/items", {"sku": f"item-{name}", "name": "n" * 200, "on_hand": 1}).status == 201
+    with subprocess.Popen([PROGRAM, "item", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=operator_environment(server)) as listing:
+        listing.stdout.close()
+        assert listing.stderr.read() == "" and listing.wait(60) == 0
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([PROGRAM, "item", "list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=operator_environment(server))
+    assert done.returncode == 1 and "what was printed is not whole" in done.stderr
+
+
 # --- Reports ---
 
 

@@ -16,6 +16,10 @@ KEY = b"the relay's own secret, 32 bytes"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 
 
+def signature(identity, at, body):
+    return "v1," + base64.b64encode(hmac.new(KEY, f"{identity}.{at}.".encode() + body, hashlib.sha256).digest()).decode()
+
+
 class Endpoint:
     """
     A shop's: remembers what it takes; `answer` says what each is told. tls: a server's context.
@@ -52,11 +56,10 @@ class Endpoint:
 
     def take(self, headers, body):
         identity, at = headers["webhook-id"], headers["webhook-timestamp"]
-        expected = "v1," + base64.b64encode(hmac.new(KEY, f"{identity}.{at}.".encode() + body, hashlib.sha256).digest()).decode()
         change = json.loads(body)
         status = self.answer(change)
         with self.lock:
-            if headers["webhook-signature"] != expected or abs(time.time() - int(at)) > 60 or change["id"] != identity:
+            if headers["webhook-signature"] != signature(identity, at, body) or abs(time.time() - int(at)) > 60 or change["id"] != identity:
                 self.faults.append(f"{identity} is signed wrongly")
             if 200 <= status < 300:
                 self.taken.append(change)

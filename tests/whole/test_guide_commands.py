@@ -16,7 +16,7 @@ from penstock import PROGRAM, ROOT, plain_environment, wait_until
 from relay import SECRET
 
 GUIDES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")), "examples/payments/README.md",
-          "examples/storefront/README.md", "deploy/helm/README.md"]  # fmt: skip
+          "examples/relay/README.md", "examples/storefront/README.md", "deploy/helm/README.md"]  # fmt: skip
 
 
 def blocks(name):
@@ -63,6 +63,7 @@ ELSEWHERE = {
     ("docs/performance.md", ""): "they measure for minutes",
     ("docs/releasing.md", ""): "they make a release",
     ("examples/payments/README.md", ""): "test_payment_examples.py runs both webhooks and the provider",
+    ("examples/relay/README.md", ""): "test_relay_examples.py runs both endpoints, with a relay that posts to them",
     ("examples/storefront/README.md", ""): "test_storefront.py serves the page from another origin",
     ("deploy/helm/README.md", ""): "they need a cluster: tools/chart renders the chart with these values",
 }

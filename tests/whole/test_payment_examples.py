@@ -5,34 +5,17 @@ never.
 
 import contextlib
 import json
-import subprocess
 import urllib.request
 
 import pytest
 
+from examples import running
+from penstock import OPERATOR_TOKEN, ROOT, request, wait_until
 from ports import free_port
-from penstock import OPERATOR_TOKEN, ROOT, plain_environment, request, wait_until
 
 EXAMPLES = ROOT / "examples/payments"
 SECRET = "the provider's own"
 PRICE = {"amount": 17900, "currency": "EUR"}
-
-
-@contextlib.contextmanager
-def running(command, log, **environment):
-    """An example, once it listens: where."""
-    with open(log, "wb") as out:
-        process = subprocess.Popen(command, env={**plain_environment(), "PORT": "0", **environment}, stdout=out, stderr=out)
-    try:
-
-        def place():
-            assert process.poll() is None, log.read_text()
-            return next((line.split()[-1] for line in log.read_text().splitlines() if line.startswith("listening on ")), None)
-
-        yield wait_until(place, 60, command[-1].name)
-    finally:
-        process.kill()
-        process.wait()
 
 
 class Provider:

@@ -116,7 +116,7 @@ function showLots() {
 
 function took(error) {
 	if (error instanceof Unauthorized)
-		turnedAway();
+		turnedAway(error);
 	else
 		notice(error.message);
 }
@@ -261,7 +261,7 @@ async function watch(sale) {
 			if (watched !== mine)
 				return;
 			if (error instanceof Unauthorized)
-				return turnedAway();
+				return turnedAway(error);
 			mine.still = error instanceof Refused; // one that ended long ago: the list has it
 			if (!mine.still)
 				heard = -Infinity;
@@ -319,7 +319,7 @@ async function pollSales() {
 		await showLog();
 	} catch (error) {
 		if (error instanceof Unauthorized)
-			turnedAway();
+			turnedAway(error);
 	}
 }
 

@@ -14,7 +14,12 @@ let ahead = 0; // ms that the server's clock is ahead of this browser's, which m
 
 export const now = () => Date.now() + ahead;
 
-export class Unauthorized extends Error {}
+export class Unauthorized extends Error {
+	constructor(token) {
+		super();
+		this.token = token; // that was sent
+	}
+}
 export class Refused extends Error {
 	constructor(problem) {
 		super(problem.detail ?? problem.title);
@@ -24,17 +29,15 @@ export class Refused extends Error {
 	}
 }
 
-const headers = () => {
-	const token = sessionStorage.getItem(TOKEN_KEY);
-	return token ? { Authorization: `Bearer ${token}` } : {};
-};
+const headers = (token = sessionStorage.getItem(TOKEN_KEY)) => token ? { Authorization: `Bearer ${token}` } : {};
 
 export async function ask(path, options = {}) {
-	const answer = await fetch(path, { cache: "no-store", ...options, headers: { ...headers(), ...options.headers } })
+	const token = sessionStorage.getItem(TOKEN_KEY);
+	const answer = await fetch(path, { cache: "no-store", ...options, headers: { ...headers(token), ...options.headers } })
 		.catch(() => { throw new Error("The server did not answer. Try again."); });
 
 	if (answer.status === 401 || answer.status === 403)
-		throw new Unauthorized();
+		throw new Unauthorized(token);
 	if (!answer.ok)
 		throw new Refused(await answer.json().catch(() => ({ title: `${path}: ${answer.status}` })));
 	return answer;
@@ -109,8 +112,13 @@ function lock() {
 	changed();
 }
 
-/** The token is not taken any more. A new one is asked for above whatever dialog somebody fills in, which stays. */
-export function turnedAway() {
+/**
+ * The token is not taken any more. A new one is asked for above whatever dialog somebody fills in, which stays. Of several reads that were
+ * under way with it the first tells that, and the others say nothing of the one that is typed meanwhile.
+ */
+export function turnedAway({ token }) {
+	if (token === null || token !== sessionStorage.getItem(TOKEN_KEY))
+		return;
 	sessionStorage.removeItem(TOKEN_KEY);
 	lock();
 	askForToken("The server does not take this token any more: it was withdrawn, or the server has been started with another one.");
@@ -159,7 +167,7 @@ export async function begin(then) {
 			return await enter();
 		} catch (error) {
 			if (error instanceof Unauthorized)
-				return turnedAway();
+				return turnedAway(error);
 			await rest(2000);
 		}
 }

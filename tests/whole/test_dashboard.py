@@ -318,6 +318,41 @@ def test_a_token_that_is_taken_no_more_is_asked_for_and_nothing_typed_is_lost(sh
     view.await_text("#sale-name", "drop")
 
 
+# The poll's refusal is held, and the stream's comes once it is.
+LATE = """
+const real = window.fetch;
+window.held = [];
+window.fetch = async (...asked) => {
+	const answer = await real(...asked), refused = answer.status === 401;
+	if (refused && asked[0].startsWith("/v1/sales?"))
+		await new Promise((then) => held.push(then));
+	while (refused && asked[0].endsWith("/events") && held.length === 0)
+		await new Promise((then) => setTimeout(then, 50));
+	return answer;
+};
+"""
+
+
+def test_a_late_refusal_of_the_old_token_is_none_of_the_new_one(shop, window):
+    """
+    Two reads are under way when the token is taken no more: the second one's 401 comes while the
+    new one is typed.
+    """
+    shop.keep_ports()
+    shop.make_sale("drop", 5)
+    view = console(shop, window, script=LATE)
+    shop.kill()
+    shop.environment = {"PENSTOCK_OPERATOR_TOKEN": "another-token-of-the-operator"}
+    shop.restart()
+    view.await_text("#token-wrong", "does not take this token any more")
+    view.find("#token").send_keys("another-token-of-the-operator")
+    assert view.run("const late = held.length; held.forEach((then) => then()); return late") > 0
+    assert view.find("#token").get_attribute("value") == "another-token-of-the-operator"
+    view.click("#token-dialog button.main")
+    wait_until(lambda: not view.find("#token").is_displayed(), 60, "the token being taken")
+    view.await_text("#sale-name", "drop")
+
+
 @pytest.mark.parametrize("size, dark", [(browsers.DESK, False), (browsers.PHONE, True)])
 def test_it_keeps_nobody_out_and_fits(shop, window, size, dark):
     shop.make_sale("drop", lots={"AJ1-41": 3, "AJ1-42": 5}, hold_seconds=600, price={"amount": 17900, "currency": "EUR"})

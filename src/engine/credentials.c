@@ -145,3 +145,29 @@ int credentials_operators(const struct settings *settings, const struct settings
 	*out = operators;
 	return 0;
 }
+
+/* A file beside the ledger, which may be made yet, or a JWK Set, which may be fetched yet. */
+static bool login_is_in_file(const struct settings *settings)
+{
+	if (*settings->identity.jwks_file)
+		return !*settings->identity.jwt_key;
+	return !*settings->identity.jwt_key && settings->identity.jwt_algorithm == JWT_HS256;
+}
+
+static bool operator_is_in_file(const struct settings *settings)
+{
+	return !*settings->operator.tokens && !* settings->operator.token && only_loopback(&settings->operator.listen);
+}
+
+int credentials_check(const struct settings *settings)
+{
+	struct identity *identity = NULL;
+	struct operators *operators = NULL;
+	int r = login_is_in_file(settings) ? 0 : credentials_identity(settings, settings, &identity);
+
+	if (r == 0 && !operator_is_in_file(settings))
+		r = credentials_operators(settings, settings, &operators);
+	identity_free(identity);
+	operators_free(operators);
+	return r;
+}

@@ -17,3 +17,8 @@ enum identity_algorithm credentials_algorithm(const struct settings *settings);
 int credentials_identity(const struct settings *settings, const struct settings *secrets, struct identity **identity) MUST_CHECK;
 /* As above; the caller frees them. */
 int credentials_operators(const struct settings *settings, const struct settings *secrets, struct operators **operators) MUST_CHECK;
+/*
+ * Before anything is opened: whether what the settings themselves say can be used, which no later
+ * start would mend. Files are not looked at. 0 or negative, logged.
+ */
+int credentials_check(const struct settings *settings) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/process/process.h"
 #include "engine/adapters.h"
+#include "engine/credentials.h"
 #include "engine/engine.h"
 
 static int start(void *engine, bool (*told)(int64_t wait_ns))
@@ -45,6 +46,8 @@ static int serve(const struct process_call *call)
 	process_set_log(call->settings);
 	if (adapters_check(call->settings, &reason) < 0)
 		return cli_error(CLI_USAGE, "%s", reason);
+	if (credentials_check(call->settings) < 0)
+		return CLI_USAGE;
 	if (engine_new(&engine, call->settings, NULL) < 0)
 		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
 	service.context = engine;

@@ -204,6 +204,10 @@ class Rule:
     always: tuple = ()  # what makes the situation, with the rule too
 
 
+# A drain that is killed leaves its partitions when its session ends, after 10 s unless told so:
+# nothing is waited for here meanwhile.
+REBORN = {"journal.kafka.properties": "session.timeout.ms=3000"}
+
 RULES = {
     1: Rule(the_broker_refuses_for_a_while, ("stock.return_early=on",), {}),
     2: Rule(
@@ -221,8 +225,8 @@ RULES = {
         {},
         always=("ack.clock_stands_still=on",),  # as a machine's that is paused as a whole: no deadline helps
     ),
-    4: Rule(the_stock_forgets_while_the_drain_is_behind, ("rebuild.no_barrier=on",), {}),
-    5: Rule(orders_are_made_and_settled, ("journal.scatter=on",), {}),
+    4: Rule(the_stock_forgets_while_the_drain_is_behind, ("rebuild.no_barrier=on",), REBORN),
+    5: Rule(orders_are_made_and_settled, ("journal.scatter=on",), REBORN),
     6: Rule(the_drain_dies_at_its_commits, ("ledger.positions_apart=on",), {"journal.kafka.properties": "session.timeout.ms=1000"}, drain_only=True),
 }
 

@@ -190,10 +190,12 @@ void faults_empty_redis(struct world *world)
 	tell_redis(world, "FLUSHALL");
 }
 
+/* Whichever of several faults is over first makes it reachable, and then it runs. */
 static void set_redis_down(struct world *world, bool down)
 {
 	redis_sim_set_down(world->redis, down);
 	world->redis_down = down;
+	world->redis_restarts = world->redis_restarts && down;
 }
 
 static void restart_redis(struct world *world, const struct plan_fault *fault, enum redis_sim_memory memory)
@@ -205,7 +207,6 @@ static void restart_redis(struct world *world, const struct plan_fault *fault, e
 	set_redis_down(world, true);
 	world->redis_restarts = true;
 	pause_sleep(fault->for_ms * WORLD_MS);
-	world->redis_restarts = false;
 	set_redis_down(world, false);
 }
 

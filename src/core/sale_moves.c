@@ -44,6 +44,17 @@ static int preheat(struct sale_control *control, const struct sale *sale, uint32
 	return preheat_arm(stock, sale) < 0 ? SALE_CONTROL_STOCK_AWAY : 0;
 }
 
+/*
+ * Where the ledger did not tell the end of it. Opening a draft is two moves besides, and the second
+ * may fail alone. A sale that is armed there and lacks its stock would be sold by nobody.
+ */
+static bool may_be_armed(struct sale_control *control, uint32_t number)
+{
+	int r = ask_draft(control, number);
+
+	return r != SALE_CONTROL_DONE && r != SALE_CONTROL_NO_SALE;
+}
+
 int sale_control_move_one(struct sale_control *control, const struct sale *sale, enum sale_action action,
 			  const struct ledger_actor *actor)
 {
@@ -51,10 +62,13 @@ int sale_control_move_one(struct sale_control *control, const struct sale *sale,
 	struct stock *stock = control->settings.stock;
 	bool preheats = sale->state == SALE_DRAFT && (action == SALE_ARM || action == SALE_START);
 	uint32_t epoch = 0; /* the one begun here; what another process has begun stays */
+	bool stocked = false;
 	int r = 0;
 
-	if (preheats)
+	if (preheats) {
 		r = preheat(control, sale, &epoch);
+		stocked = r == 0;
+	}
 	if (r == 0 && preheats && action == SALE_START) {
 		struct ledger_actor first = *actor;
 
@@ -63,7 +77,7 @@ int sale_control_move_one(struct sale_control *control, const struct sale *sale,
 	}
 	if (r == 0)
 		r = sale_control_by_ledger(ledger->ops->sale_move(ledger, sale->number, action, actor));
-	if (r && epoch)
+	if (r && epoch && !(stocked && may_be_armed(control, sale->number)))
 		stock->ops->drop(stock, sale->number, epoch);
 	return r ? r : sale_control_publish(control, sale->number);
 }

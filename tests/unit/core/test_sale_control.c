@@ -121,6 +121,24 @@ static void test_a_failed_arming_leaves_no_stock_behind(void **state)
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
 }
 
+/*
+ * To open a draft is two moves: an armed sale without its stock would be fenced until the next
+ * start.
+ */
+static void test_a_failed_opening_of_a_draft_that_is_armed_keeps_its_stock(void **state)
+{
+	struct house *house = *state;
+
+	house_create(house, house_draft("drop"));
+	failpoints_set("ledger.before_commit=error:5@2x1"); /* the epoch and the first move are written, the second is not */
+	assert_int_equal(house_move(house, "drop", SALE_START), -5);
+	failpoints_set("");
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	(void)house_buy(house, "drop", 0, "ann", "k", 1);
+	house_assert_audit(house);
+}
+
 static void test_changes_end_step_by_step(void **state)
 {
 	struct house *house = *state;
@@ -1137,6 +1155,7 @@ int main(void)
 		TEST(test_each_move_is_in_the_ledger_and_in_the_catalog),
 		TEST(test_arming_raises_the_epoch_and_fills_the_stock),
 		TEST(test_a_failed_arming_leaves_no_stock_behind),
+		TEST(test_a_failed_opening_of_a_draft_that_is_armed_keeps_its_stock),
 		TEST(test_changes_end_step_by_step),
 		TEST(test_an_armed_sale_opens_at_the_time_that_it_was_given_last),
 		TEST(test_a_disarmed_sale_is_a_draft_that_is_changed_and_armed_again),

@@ -45,14 +45,18 @@ static int preheat(struct sale_control *control, const struct sale *sale, uint32
 }
 
 /*
- * Where the ledger did not tell the end of it. Opening a draft is two moves besides, and the second
- * may fail alone. A sale that is armed there and lacks its stock would be sold by nobody.
+ * Opening a draft is two moves, and the second may fail alone; and of a move that failed the end
+ * may be unknown. A sale that is armed in the ledger and lacks its stock is sold by nobody. Where
+ * that cannot be asked a shared stock is built again if need be; what stayed in it could be granted
+ * from by a server that has gone on under this epoch, beside the one that is filled under the next.
  */
 static bool may_be_armed(struct sale_control *control, uint32_t number)
 {
 	int r = ask_draft(control, number);
 
-	return r != SALE_CONTROL_DONE && r != SALE_CONTROL_NO_SALE;
+	if (r == SALE_CONTROL_DONE || r == SALE_CONTROL_NO_SALE)
+		return false;
+	return r == SALE_CONTROL_ALREADY || control->settings.stock->ops->local;
 }
 
 int sale_control_move_one(struct sale_control *control, const struct sale *sale, enum sale_action action,

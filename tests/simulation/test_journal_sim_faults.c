@@ -342,6 +342,60 @@ static void test_append_of_a_killed_node_appears_or_does_not_and_nothing_stays_l
 	assert_in_range(appeared, 10, 90);
 }
 
+static unsigned barriers_appeared;
+
+static void append_barrier_until_killed(void *argument)
+{
+	(void)argument;
+	(void)killed_journal->ops->barrier(killed_journal, 1, 8, &killed_event.id);
+	fail_msg("it was to be killed before");
+}
+
+/* What a restore waits for is over at a time, and then the barrier is there or never will be. */
+static void run_barrier(void *argument)
+{
+	const struct journal_sim_faults slow = {.latency_ns = 1000 * MS};
+	struct node *node = scheduler_node_new(scheduler, "gate", NULL);
+	struct journal *other = journal_sim_open(sim, DEADLINE_MS * MS);
+	struct uuid_generator ids = {0};
+	uint32_t partition = other->ops->partition(other, 1);
+	struct event event = event_of(&ids, 1);
+	int64_t end;
+
+	(void)argument;
+	journal_sim_set_faults(sim, &slow);
+	killed_event = (struct event){0};
+	killed_journal = journal_sim_open(sim, DEADLINE_MS * MS);
+	journal_sim_set_mute(sim, true);
+	scheduler_start(node, "worker", append_barrier_until_killed, NULL);
+	pause_sleep((int64_t)(seed % 10) * 50 * MS);
+	scheduler_kill(node);
+	scheduler_await_gone(node);
+	journal_sim_vanish(killed_journal);
+	journal_sim_set_mute(sim, false);
+	while (journal_sim_barriers_in_flight(sim) > 0) {
+		pause_sleep(10 * MS);
+		journal_sim_arrive(sim);
+	}
+	end = journal_sim_end(sim, partition);
+	barriers_appeared += end == 1;
+	assert_int_equal(append_one(other, &event), JOURNAL_DURABLE);
+	assert_int_equal(journal_sim_end(sim, partition), end + 1);
+	pause_sleep(5000 * MS);
+	journal_sim_arrive(sim);
+	assert_int_equal(journal_sim_end(sim, partition), end + 1);
+	other->ops->free(other);
+}
+
+static void test_barrier_that_is_on_its_way_is_counted_until_it_is_there(void **state)
+{
+	(void)state;
+	barriers_appeared = 0;
+	for (uint64_t i = 1; i <= 100; i++)
+		run_with(i, run_barrier);
+	assert_in_range(barriers_appeared, 10, 90);
+}
+
 static void run_longer(void *argument)
 {
 	struct journal_sim_faults faults = {.latency_ns = 5 * MS, .longer_ns = 1500 * MS};
@@ -589,6 +643,7 @@ int main(void)
 		cmocka_unit_test(test_same_seed_makes_the_same_log),
 		cmocka_unit_test(test_late_append_comes_behind_what_was_appended_meanwhile),
 		cmocka_unit_test(test_append_of_a_killed_node_appears_or_does_not_and_nothing_stays_locked),
+		cmocka_unit_test(test_barrier_that_is_on_its_way_is_counted_until_it_is_there),
 		cmocka_unit_test(test_each_append_takes_so_much_longer_and_is_durable),
 		cmocka_unit_test(test_topic_that_was_made_again_is_believed_by_nobody_who_knew_the_old_one),
 		cmocka_unit_test(test_reader_that_was_thrown_out_goes_on_until_it_hears_of_it),

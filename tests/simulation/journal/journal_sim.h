@@ -103,6 +103,8 @@ void journal_sim_delete(struct journal_sim *sim);
 void journal_sim_make(struct journal_sim *sim, uint32_t partitions);
 /* The group forms anew. */
 void journal_sim_rebalance(struct journal_sim *sim);
+/* What has come to its time is in the log: else it is when somebody reads or writes there. */
+void journal_sim_arrive(struct journal_sim *sim);
 /* What is still on its way has arrived, or never will: nothing appears later by itself. */
 void journal_sim_settle(struct journal_sim *sim);
 
@@ -120,6 +122,8 @@ bool journal_sim_look(struct journal_sim *sim, uint32_t partition, int64_t offse
 void journal_sim_write(struct journal_sim *sim, uint32_t partition, struct slice key, struct slice value);
 /* Records that have not arrived yet. */
 size_t journal_sim_in_flight(struct journal_sim *sim);
+/* Those of them that begin an epoch. */
+size_t journal_sim_barriers_in_flight(struct journal_sim *sim);
 /*
  * The dead letters, in their order: where the record came from, and why. False: there are not so
  * many.

@@ -322,6 +322,13 @@ void journal_sim_make(struct journal_sim *sim, uint32_t partitions)
 	broker_release(sim);
 }
 
+void journal_sim_arrive(struct journal_sim *sim)
+{
+	broker_take(sim);
+	broker_arrive(sim);
+	broker_release(sim);
+}
+
 void journal_sim_settle(struct journal_sim *sim)
 {
 	broker_take(sim);
@@ -394,5 +401,26 @@ size_t journal_sim_in_flight(struct journal_sim *sim)
 	for (const struct broker_request *request = sim->requests; request; request = request->next)
 		if (request->arrives && !request->arrived)
 			count += request->count;
+	return count;
+}
+
+static size_t barriers_of(const struct broker_request *request)
+{
+	struct journal_record record;
+	size_t count = 0;
+
+	for (size_t i = 0; i < request->count; i++)
+		count += broker_decode(&request->records[i], request->partition, 0, &record) == 0 && !record.reason &&
+			 record.event.kind == EVENT_BARRIER;
+	return count;
+}
+
+size_t journal_sim_barriers_in_flight(struct journal_sim *sim)
+{
+	size_t count = 0;
+
+	for (const struct broker_request *request = sim->requests; request; request = request->next)
+		if (request->arrives && !request->arrived)
+			count += barriers_of(request);
 	return count;
 }

@@ -284,6 +284,72 @@ static void test_a_stop_that_was_sent_twice_is_logged_once(void **state)
 	assert_found("logged-twice");
 }
 
+struct stopped_again {
+	bool released, lost; /* meanwhile */
+	bool replayed;       /* the retry is told that it was done before */
+	bool thrice;         /* and it is sent once more */
+	uint32_t rows;
+};
+
+/* A stop is sent again with its key, and is done. */
+static void stop_again(const struct stopped_again *what)
+{
+	const struct history_answer answer = {.status = 200, .replayed = what->replayed};
+	const struct history_rest_log row = {.actor = "ann", .action = "sale.pause", .subject = "drop"};
+	const struct history_rest_log log[3] = {row, row, row};
+
+	begin(1);
+	story_done(&story, story_move(&story, HISTORY_PAUSE, 0, "p"), 0);
+	story_at(&story, 1010);
+	if (what->released)
+		story_done(&story, story_move(&story, HISTORY_RESUME, 0, "r"), 0);
+	story_at(&story, 1020);
+	if (what->lost)
+		history_stock_lost(story.judge, 0);
+	story_at(&story, 1030);
+	for (int i = 0; i < (what->thrice ? 2 : 1); i++)
+		history_answer(story.judge, story_move(&story, HISTORY_PAUSE, 0, "p"), &answer);
+	history_rest(story.judge,
+		     &(struct history_rest){
+			     .sale = 1, .lots = {{.allocated = 1, .moved_allocated = 1}}, .log = log, .log_count = what->rows});
+}
+
+static void test_a_stop_that_was_forgotten_with_its_release_may_be_logged_again(void **state)
+{
+	stop_again(&(struct stopped_again){.released = true, .lost = true, .rows = 2});
+	assert_lawful();
+	(void)state;
+}
+
+/* By the ledger, which had the stop and not yet its release. */
+static void test_a_stop_that_was_done_again_may_be_told_as_done_before(void **state)
+{
+	stop_again(&(struct stopped_again){.released = true, .lost = true, .replayed = true, .rows = 2});
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_stop_is_logged_twice_at_most(void **state)
+{
+	stop_again(&(struct stopped_again){.released = true, .lost = true, .thrice = true, .rows = 3});
+	assert_found("logged-twice");
+	(void)state;
+}
+
+static void test_a_stop_that_no_stock_has_forgotten_is_logged_once(void **state)
+{
+	stop_again(&(struct stopped_again){.released = true, .rows = 2});
+	assert_found("logged-twice");
+	(void)state;
+}
+
+static void test_a_stop_that_nobody_has_released_is_logged_once(void **state)
+{
+	stop_again(&(struct stopped_again){.lost = true, .rows = 2});
+	assert_found("logged-twice");
+	(void)state;
+}
+
 static void test_counters_that_do_not_add_up_are_found(void **state)
 {
 	struct history_stock_lot lot = {.available = 1, .held = 1, .allocated = 3};
@@ -380,6 +446,11 @@ int main(void)
 		TEST(test_a_confirm_whose_operator_is_named_is_lawful),
 		TEST(test_each_of_two_additions_is_logged),
 		TEST(test_a_stop_that_was_sent_twice_is_logged_once),
+		TEST(test_a_stop_that_was_forgotten_with_its_release_may_be_logged_again),
+		TEST(test_a_stop_that_was_done_again_may_be_told_as_done_before),
+		TEST(test_a_stop_is_logged_twice_at_most),
+		TEST(test_a_stop_that_no_stock_has_forgotten_is_logged_once),
+		TEST(test_a_stop_that_nobody_has_released_is_logged_once),
 		TEST(test_counters_that_do_not_add_up_are_found),
 	};
 #undef TEST

@@ -161,14 +161,20 @@ static bool is_told(const struct asked *asked)
 	return asked->what.actor && asked_effect(asked) == EFFECT_DONE && !asked->replayed;
 }
 
-/* Whether an earlier request was the same one: the same operator, route and key. */
-static bool is_repeated(const struct judge *judge, const struct asked *asked)
+/*
+ * How many earlier requests were the same one, of the same operator, route and key, and may have
+ * done something; and the first of them.
+ */
+static uint32_t count_earlier(const struct judge *judge, const struct asked *asked, const struct asked **first)
 {
+	uint32_t count = 0;
+
 	for (const struct asked *its = judge->asked; asked->key[0] && its < asked; its++)
-		if (its->what.kind == asked->what.kind && its->what.sale == asked->what.sale && its->what.lot == asked->what.lot &&
-		    strcmp(its->actor, asked->actor) == 0 && strcmp(its->key, asked->key) == 0 && asked_effect(its) != EFFECT_NONE)
-			return true;
-	return false;
+		if (its->what.kind == asked->what.kind && its->what.sale == asked->what.sale &&
+		    its->what.lot == asked->what.lot && strcmp(its->actor, asked->actor) == 0 &&
+		    strcmp(its->key, asked->key) == 0 && asked_effect(its) != EFFECT_NONE && count++ == 0)
+			*first = its;
+	return count;
 }
 
 /*
@@ -207,13 +213,33 @@ static bool may_be_lost(const struct judge *judge, const struct asked *asked)
 	return asked->what.kind == HISTORY_PAUSE && judge->stock_lost_ns >= asked->invoked_ns;
 }
 
-/*
- * Sent again with its key to a stock that had forgotten it, and told as done anew: then it is
- * another one in the ledger, too.
- */
-static bool was_done_anew(const struct judge *judge, const struct asked *asked)
+/* Whether somebody has let a sale go on, or may have, and not before the stop was asked for. */
+static bool may_be_released(const struct judge *judge, const struct asked *stop)
 {
-	return asked->what.kind == HISTORY_PAUSE && is_told(asked) && judge->stock_lost_ns >= 0;
+	for (uint32_t i = 0; i < judge->asked_count; i++) {
+		const struct asked *its = &judge->asked[i];
+		const enum history_kind kind = its->what.kind;
+		const enum asked_effect effect = asked_effect(its);
+
+		if ((kind == HISTORY_RESUME || kind == HISTORY_OPEN || kind == HISTORY_ARM || kind == HISTORY_DISARM) &&
+		    its->what.sale == stop->what.sale && effect != EFFECT_NONE &&
+		    (effect == EFFECT_OPEN || its->ended_ns >= stop->invoked_ns))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A stop that is sent again with its key, where the stock has forgotten it and its release, stops
+ * the sale anew, and is another one in the ledger: under one more request, so once. Its operator
+ * may be told that it was done before, for the ledger may have the stop and not yet its release.
+ */
+static bool may_be_another(const struct judge *judge, const struct asked *asked)
+{
+	const struct asked *first = NULL;
+	const uint32_t earlier = count_earlier(judge, asked, &first);
+
+	return earlier == 0 || (earlier == 1 && may_be_lost(judge, first) && may_be_released(judge, first));
 }
 
 /* Each stop and each release is written down once, whoever does it. */
@@ -226,7 +252,7 @@ static void judge_twice(struct judge *judge, const struct sale_book *sale, const
 		const struct asked *its = &judge->asked[i];
 
 		asked += its->what.kind == kind && its->what.sale == rest->sale && its->what.actor &&
-			 asked_effect(its) != EFFECT_NONE && (!is_repeated(judge, its) || was_done_anew(judge, its));
+			 asked_effect(its) != EFFECT_NONE && may_be_another(judge, its);
 	}
 	if (rows > asked)
 		judge_broken(judge, "logged-twice", "%s of sale %s may have been done %u times, and the operator log has it %u times",

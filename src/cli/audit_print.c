@@ -21,15 +21,21 @@ static void promise_line(const char *number, const char *text, int64_t broken, c
 		       style(STYLE_RED), style(STYLE_END), broken, what);
 }
 
+static const char *plural(int64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 int audit_print(const struct ledger_audit *audit)
 {
-	printf("  %" PRId64 " sales, %" PRId64 " lots, %" PRId64 " orders (%" PRId64 " held, %" PRId64 " confirmed, %" PRId64
+	printf("  %" PRId64 " sale%s, %" PRId64 " lot%s, %" PRId64 " order%s (%" PRId64 " held, %" PRId64 " confirmed, %" PRId64
 	       " cancelled, %" PRId64 " expired)\n",
-	       audit->sales, audit->lots, audit->orders, audit->held, audit->confirmed, audit->cancelled, audit->expired);
+	       audit->sales, plural(audit->sales), audit->lots, plural(audit->lots), audit->orders, plural(audit->orders),
+	       audit->held, audit->confirmed, audit->cancelled, audit->expired);
 	printf("  units: %" PRId64 " allocated = %" PRId64 " available + %" PRId64 " held + %" PRId64 " confirmed + %" PRId64
-	       " withdrawn; %" PRId64 " movements\n\n",
+	       " withdrawn; %" PRId64 " movement%s\n\n",
 	       audit->units_allocated, audit->units_available, audit->units_held, audit->units_confirmed, audit->units_withdrawn,
-	       audit->movements);
+	       audit->movements, plural(audit->movements));
 	promise_line("P1", "never oversold", audit->p1_broken, "lots have more live units than they were given");
 	promise_line("P2", "never lost", audit->p2_broken, "orders do not match their movements, or may lie among the dead letters");
 	promise_line("P3", "never twice", audit->p3_broken, "buyers above their limit, or keys with two orders");

@@ -156,7 +156,7 @@ static bool login_is_in_file(const struct settings *settings)
 
 static bool operator_is_in_file(const struct settings *settings)
 {
-	return !*settings->operator.tokens && !* settings->operator.token && only_loopback(&settings->operator.listen);
+	return !settings->operator.tokens[0] && !settings->operator.token[0] && only_loopback(&settings->operator.listen);
 }
 
 int credentials_check(const struct settings *settings)

@@ -1,5 +1,6 @@
 #include "contract/fault_vfs.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -174,6 +175,17 @@ static int vfs_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, int
 	return result;
 }
 
+/*
+ * SQLite asks for errno when it has come out of all its calls. By then one of its own may have set
+ * it, which looks for a journal that is not there: from 3.46 on behind a failed sync, too.
+ */
+static int vfs_last_error(sqlite3_vfs *self, int size, char *text)
+{
+	sqlite3_vfs *usual = self->pAppData;
+
+	return armed == FAULT_NONE ? usual->xGetLastError(usual, size, text) : ENOENT;
+}
+
 void fault_vfs_install(void)
 {
 	sqlite3_vfs *usual = sqlite3_vfs_find(NULL);
@@ -186,6 +198,7 @@ void fault_vfs_install(void)
 	vfs.pAppData = usual;
 	vfs.szOsFile = (int)((sizeof(struct fault_file) + 15) & ~(size_t)15) + usual->szOsFile;
 	vfs.xOpen = vfs_open;
+	vfs.xGetLastError = vfs_last_error;
 	result = sqlite3_vfs_register(&vfs, 1);
 	ASSERT(result == SQLITE_OK);
 }

@@ -30,7 +30,12 @@ static const char reader_pragmas[] = "PRAGMA query_only = ON;"
 				     "PRAGMA mmap_size = 0;"
 				     "PRAGMA cache_size = -4096;";
 
-static int errno_of(int system_errno)
+/*
+ * What a call that failed has left. It is asked for late: a call of SQLite's own, which looks for a
+ * journal that is not there, may stand in between. So ENOENT says something only where a file was
+ * to be opened.
+ */
+static int errno_of(int system_errno, bool opening)
 {
 	switch (system_errno) {
 	case ENOSPC:
@@ -38,10 +43,11 @@ static int errno_of(int system_errno)
 		return -ENOSPC;
 	case EROFS:
 	case EACCES:
-	case ENOENT:
 	case EMFILE:
 	case ENFILE:
 		return -system_errno;
+	case ENOENT:
+		return opening ? -ENOENT : -EIO;
 	default:
 		return -EIO;
 	}
@@ -63,9 +69,9 @@ static int translate(sqlite3 *db, int code)
 	case SQLITE_NOMEM:
 		return -ENOMEM;
 	case SQLITE_IOERR:
-		return code == SQLITE_IOERR_NOMEM ? -ENOMEM : errno_of(db ? sqlite3_system_errno(db) : 0);
+		return code == SQLITE_IOERR_NOMEM ? -ENOMEM : errno_of(db ? sqlite3_system_errno(db) : 0, false);
 	case SQLITE_CANTOPEN:
-		return errno_of(db ? sqlite3_system_errno(db) : 0);
+		return errno_of(db ? sqlite3_system_errno(db) : 0, true);
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
 		return -EACCES;

@@ -6,6 +6,8 @@
 
 struct brake_entry {
 	uint32_t sale;
+	uint32_t own_from; /* serial of the first change that was made here and may not be in the stock; 0: none */
+	uint32_t told;     /* the ledger has all up to this one, whether or not the stock has heard of that */
 	struct stock_brake brake;
 };
 
@@ -50,7 +52,27 @@ static void copy(struct stock_brake *to, const struct stock_brake *from)
 	memcpy(to, from, offsetof(struct stock_brake, changes) + from->count * sizeof(from->changes[0]));
 }
 
+/* Under the lock. */
+static bool are_by_ledger(const struct brake_entry *entry)
+{
+	const struct stock_brake *known = &entry->brake;
+
+	if (!known->stopped || entry->own_from == 0 || entry->told < known->serial)
+		return false;
+	for (uint32_t i = known->count; i > 0 && known->changes[i - 1].stopped; i--)
+		if (known->changes[i - 1].serial < entry->own_from)
+			return false;
+	return true;
+}
+
 bool brake_table_get(struct brake_table *table, uint32_t sale, struct stock_brake *brake)
+{
+	bool by_ledger;
+
+	return brake_table_look(table, sale, brake, &by_ledger);
+}
+
+bool brake_table_look(struct brake_table *table, uint32_t sale, struct stock_brake *brake, bool *by_ledger)
 {
 	struct brake_entry *entry;
 
@@ -59,8 +81,15 @@ bool brake_table_get(struct brake_table *table, uint32_t sale, struct stock_brak
 	entry = find(table, sale);
 	if (entry)
 		copy(brake, &entry->brake);
+	*by_ledger = entry && are_by_ledger(entry);
 	lock_release(&table->lock);
 	return entry != NULL;
+}
+
+bool brake_same_newest(const struct stock_brake *known, const struct stock_brake *there)
+{
+	return known->serial == there->serial && known->count > 0 && known->count == there->count &&
+	       uuid_equal(&known->changes[known->count - 1].request, &there->changes[there->count - 1].request);
 }
 
 const struct stock_brake_change *brake_find(const struct stock_brake *brake, const struct uuid *request)
@@ -93,13 +122,20 @@ static void replace(struct stock_brake *known, const struct stock_brake *there)
 }
 
 /*
- * Another change has the number: what is known here was made while the stock could not be reached.
- * The stock's is the one that all hear of, and the ledger has ours.
+ * What is known here was made while the stock could not be reached, and the ledger has it: another
+ * change has the number, or somebody has let the sale go on there. The stock's is the one that all
+ * hear of.
  */
-static bool is_overtaken(const struct stock_brake *known, const struct stock_brake *there)
+static bool is_overtaken(const struct brake_entry *entry, const struct stock_brake *there)
 {
-	return known->serial == there->serial && known->written >= known->serial && known->count > 0 && there->count > 0 &&
-	       !uuid_equal(&known->changes[known->count - 1].request, &there->changes[there->count - 1].request);
+	const struct stock_brake *known = &entry->brake;
+	const struct uuid *newest = there->count ? &there->changes[there->count - 1].request : NULL;
+
+	if (!newest || known->count == 0)
+		return false;
+	if (known->serial == there->serial && known->written >= known->serial)
+		return !uuid_equal(&known->changes[known->count - 1].request, newest);
+	return are_by_ledger(entry) && !there->stopped && !brake_find(known, newest);
 }
 
 int brake_table_learn(struct brake_table *table, uint32_t sale, const struct stock_brake *brake)
@@ -112,10 +148,13 @@ int brake_table_learn(struct brake_table *table, uint32_t sale, const struct sto
 	entry = find(table, sale);
 	if (!entry)
 		entry = add(table, sale);
-	if (entry && (entry->brake.serial < brake->serial || is_overtaken(&entry->brake, brake)))
+	if (entry && (entry->brake.serial < brake->serial || is_overtaken(entry, brake))) {
 		replace(&entry->brake, brake);
-	else if (entry && entry->brake.serial == brake->serial && entry->brake.written < brake->written)
+		entry->own_from = entry->told = 0;
+	} else if (entry && entry->brake.serial == brake->serial && entry->brake.written < brake->written)
 		entry->brake.written = brake->written;
+	if (entry && brake_same_newest(&entry->brake, brake))
+		entry->own_from = 0; /* the stock has them after all */
 	lock_release(&table->lock);
 	return entry ? 0 : error_origin(-ENOMEM);
 }
@@ -147,8 +186,21 @@ int brake_table_change(struct brake_table *table, uint32_t sale, const struct st
 		outcome = STOCK_REPLAY;
 	else
 		append(&entry->brake, change);
+	if (outcome == STOCK_DONE && entry->own_from == 0)
+		entry->own_from = entry->brake.serial;
 	lock_release(&table->lock);
 	return outcome;
+}
+
+void brake_table_told(struct brake_table *table, uint32_t sale, uint32_t serial)
+{
+	struct brake_entry *entry;
+
+	lock_take(&table->lock);
+	entry = find(table, sale);
+	if (entry && entry->told < serial && serial <= entry->brake.serial)
+		entry->told = serial;
+	lock_release(&table->lock);
 }
 
 void brake_table_written(struct brake_table *table, uint32_t sale, uint32_t serial)

@@ -80,17 +80,10 @@ static void write_change(struct buffer *out, const struct stock_brake_change *ch
 	redis_write_text(out, slice_of(change->trace));
 }
 
-/* Of the same change of the same request, and not of another that has got its number. */
-static bool same_newest(const struct stock_brake *known, const struct stock_brake *there)
-{
-	return known->serial == there->serial && known->count > 0 && known->count == there->count &&
-	       uuid_equal(&known->changes[known->count - 1].request, &there->changes[there->count - 1].request);
-}
-
 /* Redis has forgotten a change, or that the ledger was told of it. */
 static bool is_behind(const struct stock_brake *known, const struct stock_brake *there)
 {
-	return known->serial > there->serial || (same_newest(known, there) && known->written > there->written);
+	return known->serial > there->serial || (brake_same_newest(known, there) && known->written > there->written);
 }
 
 bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_reader *answer)
@@ -108,6 +101,7 @@ bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_rea
 struct brake_call {
 	int mode;
 	const struct stock_brake *known;         /* what this process knows, for a Redis that has forgotten it */
+	bool by_ledger;                          /* as brake_table_look() has it */
 	const struct stock_brake_change *change; /* NULL: none */
 	struct stock_brake there;                /* out: as it is now */
 	bool repeated;                           /* out: the change was there */
@@ -138,6 +132,7 @@ static void write_argument(struct buffer *out, const struct brake_call *asked)
 	redis_write(out, asked->known->serial, 4);
 	redis_write(out, asked->known->written, 4);
 	redis_write(out, asked->known->stopped, 1);
+	redis_write(out, asked->by_ledger, 1);
 	redis_write(out, changes.size, 2);
 	buffer_append_slice(out, buffer_slice(&changes));
 	buffer_deinit(&changes);
@@ -226,7 +221,7 @@ void redis_brake_restore(struct stock_redis *redis, uint32_t sale)
 	struct stock_brake known;
 	struct brake_call restore = {.mode = REDIS_BRAKE_RESTORE, .known = &known};
 
-	if (brake_table_get(&redis->brakes, sale, &known))
+	if (brake_table_look(&redis->brakes, sale, &known, &restore.by_ledger))
 		(void)call(redis, sale, &restore);
 }
 
@@ -248,7 +243,7 @@ int redis_brake(struct stock *stock, uint32_t sale, const struct stock_brake_cha
 	struct brake_call set = {.mode = REDIS_BRAKE_SET, .known = &known, .change = change};
 	enum redis_end end;
 
-	brake_table_get(&redis->brakes, sale, &known);
+	(void)brake_table_look(&redis->brakes, sale, &known, &set.by_ledger);
 	end = call(redis, sale, &set);
 	if (end == REDIS_ANSWERED)
 		return set.repeated ? STOCK_REPLAY : STOCK_DONE;
@@ -273,7 +268,8 @@ void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial)
 	struct stock_brake known;
 	struct brake_call tell = {.mode = REDIS_BRAKE_RESTORE, .known = &known};
 
-	if (!brake_table_get(&redis->brakes, sale, &known))
+	brake_table_told(&redis->brakes, sale, serial);
+	if (!brake_table_look(&redis->brakes, sale, &known, &tell.by_ledger))
 		return;
 	/*
 	 * With the changes themselves: one that Redis has never had may have the number of another

@@ -541,6 +541,56 @@ static void test_a_stop_that_was_told_again_is_kept_by_who_knew_of_its_release(v
 	assert_int_equal(brake.count, 3);
 }
 
+/*
+ * Redis is away, and the sale is stopped twice at the first gate; it comes back, and the second one
+ * lets the sale go on before the first has been there. Whether the sale is stopped then.
+ */
+static bool stays_stopped(bool by_ledger)
+{
+	struct uuid_generator ids = {0};
+	const struct stock_brake_change release = {
+		.stopped = false, .actor = "eva", .request = uuid_make(&ids, 8, GATE_SALE), .stops = 2};
+	struct stock_brake brake;
+
+	sell(5);
+	redis_place_kill(place);
+	for (int i = 0; i < 2; i++) {
+		const struct stock_brake_change pause = {.stopped = true, .actor = "anna", .request = uuid_make(&ids, i, GATE_SALE)};
+
+		assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &pause), STOCK_UNAVAILABLE);
+	}
+	if (by_ledger)
+		gates[0].stock->ops->brake_written(gates[0].stock, GATE_SALE, 2);
+	redis_place_start(place);
+	assert_int_equal(gates[1].stock->ops->brake(gates[1].stock, GATE_SALE, &release), 0);
+	assert_int_equal(gate_sell(&gates[0], 2, 5), 0); /* puts back what it knows */
+	gates[0].stock->ops->brake_written(gates[0].stock, GATE_SALE, 2);
+	for (size_t i = 0; i < 2; i++) {
+		gates[i].epoch = 2;
+		assert_int_equal(gate_refresh(&gates[i]), STOCK_DONE);
+	}
+	assert_true(gates[0].stock->ops->brake_of(gates[0].stock, GATE_SALE, &brake));
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake) && stock_brake_pending(&brake) == by_ledger);
+	return brake.stopped;
+}
+
+/*
+ * Found by the world 131001725 of a cluster: two stops that the ledger alone had were put over the
+ * release that answered them, and the sale was not sold any more, though it was open.
+ */
+static void test_stops_by_the_ledger_alone_are_not_put_over_a_release(void **state)
+{
+	(void)state;
+	assert_false(stays_stopped(true));
+}
+
+/* Of a stop that the ledger has not got nobody could know. */
+static void test_stops_that_nobody_has_heard_of_are_put_over_a_release(void **state)
+{
+	(void)state;
+	assert_true(stays_stopped(false));
+}
+
 /* Which of the two came last nobody knows: the sale stays stopped. */
 static void test_a_release_is_not_put_behind_a_stop_that_redis_has_forgotten(void **state)
 {
@@ -948,6 +998,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_stop_is_kept_by_who_puts_back_what_redis_has_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_was_told_again_is_kept_by_who_knew_of_its_release, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_release_is_not_put_behind_a_stop_that_redis_has_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_stops_by_the_ledger_alone_are_not_put_over_a_release, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_stops_that_nobody_has_heard_of_are_put_over_a_release, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_a_full_history_has_pushed_out_is_not_put_behind_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_was_dropped_is_not_put_back_by_who_knew_of_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_has_bought_elsewhere_is_known_with_the_next_refresh, set_up, tear_down),

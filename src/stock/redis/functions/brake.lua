@@ -90,24 +90,28 @@ end
 
 -- A caller's history is longer, and lacks what was said to a Redis that had forgotten the rest.
 -- Which came last nobody knows: what ends with a stop goes behind, and no release goes behind a
--- stop. What was dropped since ends with nothing.
-local function brake_join(changes, serial, stopped, stored, holds)
-	local unseen = brake_unseen(changes, stopped, stored)
+-- stop. What was dropped since ends with nothing. But stops that the ledger alone has were never
+-- here: whether a release answers them the ledger's row says, and what is here stays.
+local function brake_join(changes, serial, stopped, written, by_ledger, z)
+	local unseen, holds = brake_unseen(changes, stopped, z[4]), tonumber(z[3])
 	local last = #unseen > 0 and byte(unseen[#unseen], 17)
+	if by_ledger == 1 and last == 0 and holds == 0 then
+		return z[4], tonumber(z[1]), 0, z[2]
+	end
 	if last ~= holds or last < stopped then
-		return changes, serial, stopped
+		return changes, serial, stopped, written
 	end
 	for _, change in ipairs(unseen) do
 		changes, serial = brake_append(changes, serial, change)
 	end
-	return changes, serial, last
+	return changes, serial, last, written
 end
 
 -- Needs no term: it takes effect whatever the sale's state is. A caller may know a later one than a
 -- Redis that has forgotten.
 local function brake(keys, args)
 	local key, repeated = keys[1] .. ':z', false
-	local mode, serial, written, stopped, changes, place = unpack_bin('<BIIBHc0', args[2])
+	local mode, serial, written, stopped, by_ledger, changes, place = unpack_bin('<BIIBBHc0', args[2])
 	local z = call('HMGET', key, 'serial', 'written', 'stopped', 'changes')
 	local stored = tonumber(z[1] or 0)
 	if mode == BRAKE.WRITTEN then
@@ -125,7 +129,7 @@ local function brake(keys, args)
 	if stored > 0 and stored >= serial then
 		serial, written, stopped, changes = stored, z[2], z[3], z[4]
 	elseif stored > 0 then
-		changes, serial, stopped = brake_join(changes, serial, stopped, z[4], tonumber(z[3]))
+		changes, serial, stopped, written = brake_join(changes, serial, stopped, written, by_ledger, z)
 	end
 	if mode == BRAKE.SET then
 		local change = sub(args[2], place + 6) -- behind its size and its serial

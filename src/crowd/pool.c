@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,63 @@
 enum { NONE = -1, READ_STEP = 4096, IN_MAX = ANSWER_HEAD_MAX + 256 * 1024, OUT_MAX = 64 * 1024 };
 static const int64_t DOWN_NS = 25 * INT64_C(1000000); /* a server that refuses connections is left alone for so long */
 
+enum { ATTEMPT_MS = 250 }; /* so long one address is waited for before the next is tried (RFC 8305, section 5) */
+
+/*
+ * A connection to a port of our own machine where nobody listens may, by chance, be given that very
+ * port as its own, and meet itself (simultaneous open, RFC 9293, section 3.5). It would answer us
+ * with our own words.
+ */
+static bool met_itself(int fd)
+{
+	struct sockaddr_storage own, peer;
+	socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
+
+	return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 && own_size == peer_size &&
+	       memcmp(&own, &peer, own_size) == 0;
+}
+
+static bool listens(const struct addrinfo *address)
+{
+	struct pollfd opening = {.events = POLLOUT};
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	opening.fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (opening.fd < 0)
+		return false;
+	if (connect(opening.fd, address->ai_addr, address->ai_addrlen) < 0)
+		error = errno;
+	if (error == EINPROGRESS &&
+	    (poll(&opening, 1, ATTEMPT_MS) != 1 || getsockopt(opening.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0))
+		error = ETIMEDOUT;
+	if (error == 0 && met_itself(opening.fd))
+		error = ECONNREFUSED;
+	close(opening.fd);
+	return error == 0;
+}
+
+/*
+ * Of a name's addresses the first at which somebody listens: "localhost" is ::1 and 127.0.0.1, and
+ * most listen at one of them. The first of all where nobody does, for somebody may come.
+ */
+static const struct addrinfo *choose(const struct addrinfo *found)
+{
+	if (!found->ai_next)
+		return found;
+	for (const struct addrinfo *address = found; address; address = address->ai_next)
+		if (listens(address))
+			return address;
+	return found;
+}
+
 int pool_server_parse(const char *url, struct pool_server *server)
 {
 	static const char plain[] = "http://", secure[] = "https://";
 	char host[POOL_HOST_SIZE], *colon, *name = host;
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+	const struct addrinfo *chosen;
 	size_t size;
 
 	*server = (struct pool_server){.secure = strncmp(url, secure, sizeof(secure) - 1) == 0};
@@ -40,8 +93,9 @@ int pool_server_parse(const char *url, struct pool_server *server)
 	snprintf(server->name, sizeof(server->name), "%s", name);
 	if (getaddrinfo(name, colon ? colon + 1 : server->secure ? "443" : "80", &hints, &found) != 0)
 		return -EHOSTUNREACH;
-	memcpy(&server->address, found->ai_addr, found->ai_addrlen);
-	server->size = found->ai_addrlen;
+	chosen = choose(found);
+	memcpy(&server->address, chosen->ai_addr, chosen->ai_addrlen);
+	server->size = chosen->ai_addrlen;
 	freeaddrinfo(found);
 	return 0;
 }
@@ -310,21 +364,6 @@ void pool_release(struct pool *pool, struct pool_connection *connection)
 }
 
 /* --- Bytes --- */
-
-/*
- * A connection to a port of our own machine where nobody listens may, by chance, be given that very
- * port as its own, and meet itself (simultaneous open, RFC 9293, section 3.5). It would answer us
- * with our own words.
- */
-static bool met_itself(int fd)
-{
-	struct sockaddr_storage own, peer;
-	socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
-
-	return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
-	       getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 && own_size == peer_size &&
-	       memcmp(&own, &peer, own_size) == 0;
-}
 
 /* 0: it is open; 1: not yet; negative. */
 static int finish_opening(struct pool *pool, struct pool_connection *connection)

@@ -29,7 +29,10 @@ struct pool_server {
 	bool secure;               /* https:// */
 	struct tls *tls;           /* borrowed; whoever uses a secure one sets it */
 };
-/* 0, -EINVAL (no such URL), -EHOSTUNREACH (the name is unknown). */
+/*
+ * A name with several addresses is asked at each for a moment, whether somebody listens there. 0,
+ * -EINVAL (no such URL), -EHOSTUNREACH (the name is unknown).
+ */
 int pool_server_parse(const char *url, struct pool_server *server) MUST_CHECK;
 bool pool_server_is_loopback4(const struct pool_server *server);
 

@@ -466,6 +466,27 @@ def test_rehearse_survives_the_servers_death(serve):
     server.audit()
 
 
+def test_rehearse_finds_the_address_at_which_a_name_is_served(server, tmp_path):
+    """
+    On most machines "localhost" is ::1 first, and the server listens at 127.0.0.1: all was lost.
+    """
+    server.make_sale("drop", 20, hold_seconds=60)
+    hosts = tmp_path / "hosts"
+    hosts.write_text("::1 localhost\n127.0.0.1 localhost\n")
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    with_hosts = ["unshare", *as_root, "--mount", "bash", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
+    if subprocess.run([*with_hosts, "true"], capture_output=True).returncode != 0:
+        pytest.skip("nobody may have names of his own here: there are no namespaces")
+    crowd = [PROGRAM, "rehearse", "--json", "--sale", "drop", "--buyers", "30", "--ledger", f"sqlite:{server.ledger}"]
+    places = [place.replace("127.0.0.1", "localhost") for place in (server.public, server.operator)]
+    done = subprocess.run(
+        [*with_hosts, *map(str, crowd), "--server", places[0], "--operator", places[1]],
+        env=operator_environment(server), cwd=server.folder, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["requests"]["lost"] == 0 and server.lot("drop")["available"] == 0
+
+
 def test_the_verdict_catches_another_ledger(serve):
     server, other = serve(), serve()
     for one in (server, other):

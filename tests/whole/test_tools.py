@@ -84,7 +84,8 @@ def tree(tmp_path):
 
 
 def commit(tree, message):
-    assert run("git", "commit", "-q", "--allow-empty", "-m", message, cwd=tree).returncode == 0
+    somebody = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org")  # a new machine knows nobody
+    assert run("git", *somebody, "commit", "-q", "--allow-empty", "-m", message, cwd=tree).returncode == 0
 
 
 def limits(tree, rule):

@@ -241,7 +241,8 @@ int round_barriers(struct round *round)
 
 /*
  * The stock's epoch never goes back: between begin and arm the ledger must still have the one that
- * was begun.
+ * was begun. Who disarms a sale does so under the epoch that he has read: where the ledger has it
+ * armed under ours, nobody can have made it a draft from before.
  */
 static int look_again(struct round *round, struct round_sale *sale, struct sale **now)
 {
@@ -252,6 +253,12 @@ static int look_again(struct round *round, struct round_sale *sale, struct sale 
 	if (r == LEDGER_NOT_FOUND || ((*now)->epoch != sale->tail.epoch && FAILPOINT("rebuild.epoch_unread") <= 0)) {
 		log_warn("rebuild", "another process has begun a newer epoch: this rebuild is broken off",
 			 LOG_TEXT("sale", sale->sale->id), LOG_INT("epoch", sale->tail.epoch));
+		return error_origin(-ESTALE);
+	}
+	if (!sale_in_stock(*now)) {
+		log_warn("rebuild", "the sale was disarmed meanwhile: its stock is not built", LOG_TEXT("sale", sale->sale->id),
+			 LOG_INT("epoch", sale->tail.epoch));
+		round->stock->ops->drop(round->stock, sale->tail.number, sale->tail.epoch);
 		return error_origin(-ESTALE);
 	}
 	return 0;

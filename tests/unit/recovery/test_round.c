@@ -537,6 +537,29 @@ static void test_rebuild_is_broken_off_where_another_has_begun_a_newer_epoch(voi
 	assert_lot(1, 0, 0);
 }
 
+/*
+ * Found by the world 132006425 of a cluster: a gate that had not heard yet that a sale was disarmed
+ * built its stock again and sold from it, and who opened the draft gave out the same units.
+ */
+static void test_a_sale_that_was_disarmed_meanwhile_is_not_armed(void **state)
+{
+	struct stock_find nothing = {0};
+	struct round round;
+
+	(void)state;
+	house_create(house, house_draft("drop"));
+	assert_int_equal(house_move(house, "drop", SALE_ARM), 0);
+	nothing.sale = house_number(house, "drop");
+	open_round(&round, (const char *const[]){"drop"}, 1);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), 0);
+	begin_round(&round);
+	end_round(&round);
+	assert_false(told[0].armed);
+	assert_int_equal(told[0].error, -ESTALE);
+	house->stock->ops->find(house->stock, &nothing, 1);
+	assert_int_equal(nothing.outcome, STOCK_UNKNOWN_SALE); /* what was begun for it is no more */
+}
+
 /* A ledger that was restored in between says nothing of the other: the log does. */
 static void test_newer_barrier_in_the_log_breaks_a_rebuild_off(void **state)
 {
@@ -936,6 +959,7 @@ int main(void)
 		TEST(test_drain_that_passes_the_barrier_leaves_no_tail),
 		TEST(test_epoch_rises_above_all_that_the_journal_has_seen),
 		TEST(test_rebuild_is_broken_off_where_another_has_begun_a_newer_epoch),
+		TEST(test_a_sale_that_was_disarmed_meanwhile_is_not_armed),
 		TEST(test_newer_barrier_in_the_log_breaks_a_rebuild_off),
 		TEST(test_barrier_of_our_epoch_that_is_not_ours_breaks_a_rebuild_off),
 		TEST(test_barrier_that_was_appended_twice_is_ours_both_times),

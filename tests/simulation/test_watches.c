@@ -319,6 +319,7 @@ static void test_the_words_of_a_gates_memory_are_its_stock(void **state)
 	order = gate_order(&gate, "bob", "k1");
 	confirm(&gate, &order.event.id);
 	assert_int_equal(gate_buy(&gate, "eve", "k2").outcome, STOCK_DONE);
+	assert_int_equal(watch_stock_memory_outbox(gate.stock), 1);
 	assert_true(watch_stock_memory_lots(gate.stock, GATE_SALE, &epoch, lots, &count));
 	assert_int_equal(epoch, 3);
 	assert_int_equal(count, 1);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/node.h"
 #include "simulation/redis/redis_sim.h"
 #include "stock/memory/memory_state.h"
 
@@ -140,5 +141,14 @@ int64_t watch_stock_redis_outbox(struct redis_sim *redis, uint32_t sale)
 	freeReplyObject(pending);
 	freeReplyObject(waits);
 	freeReplyObject(odd);
+	return count;
+}
+
+int64_t watch_stock_memory_outbox(struct stock *stock)
+{
+	struct node *before = node_enter(NULL); /* a leaf's lock, which nobody holds who yields */
+	int64_t count = (int64_t)outbox_count(memory_of(stock)->common.outbox);
+
+	node_enter(before);
 	return count;
 }

@@ -1,7 +1,7 @@
 /*
  * The judge's eyes on what sales are sold from: the keys of a Redis in the process
  * (src/stock/redis/functions/common.lua says what lies in them), and the memory of a gate. Nothing
- * here yields or locks.
+ * here yields.
  */
 #pragma once
 
@@ -28,5 +28,8 @@ void watch_stock_memory(struct watch_stock *watch, struct stock *stock);
 bool watch_stock_redis_lots(struct redis_sim *redis, uint32_t sale, uint32_t *epoch, struct history_stock_lot *lots,
 			    uint32_t *lot_count);
 bool watch_stock_memory_lots(struct stock *stock, uint32_t sale, uint32_t *epoch, struct history_stock_lot *lots, uint32_t *lot_count);
-/* Entries of a sale's outbox. */
+/*
+ * Entries of a sale's outbox, and of all sales': what has left the stock and is not in the log yet.
+ */
 int64_t watch_stock_redis_outbox(struct redis_sim *redis, uint32_t sale);
+int64_t watch_stock_memory_outbox(struct stock *stock);

@@ -319,6 +319,8 @@ static bool is_quiet(struct world *world)
 	for (uint32_t sale = 1; world->redis && sale <= world->plan->sale_count; sale++)
 		if (watch_stock_redis_outbox(world->redis, sale) > 0)
 			return false;
+	if (!world->redis && world->gates[0].stock && watch_stock_memory_outbox(world->gates[0].stock) > 0)
+		return false;
 	return !world->log || (watches_is_drained(world) && journal_sim_in_flight(world->log) == 0);
 }
 

@@ -136,7 +136,7 @@ def test_a_report_says_where_units_went(returns):
     server, back = returns
     done = operate(server, "sale", "report", "pairs", "--json")
     told = json.loads(done.stdout)
-    outcomes = {name: (sum["orders"], sum["units"], sum["amount"]) for name, sum in told["outcomes"].items()}
+    outcomes = {name: (sums["orders"], sums["units"], sums["amount"]) for name, sums in told["outcomes"].items()}
     assert outcomes == {"confirmed": (0, 0, 0), "held": (1, 2, 200), "refunded": (1, 3, 300), "cancelled": (0, 1, 100), "expired": (0, 0, 0)}
     given = {where: (sums["refunded"]["units"], sums["refunded"]["amount"], sums["cancelled"]["units"]) for where, sums in told["given_back"].items()}
     assert given == {"sale": (1, 100, 1), "warehouse": (1, 100, 0), "gone": (1, 100, 0)} and told["reductions"] == 3
